@@ -1,0 +1,177 @@
+"""Node groups: which nodes a cluster has, by name."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from components.problems import Problem
+from components.settings import Settings
+
+Role = Literal["server", "agent"]
+
+# A node's name is its host name: RFC 1123, at most 63 characters.
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+_LABEL_KEY = re.compile(
+    r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_TAINT = re.compile(r"[^=:\s]+(=[^:\s]*)?:(NoSchedule|PreferNoSchedule|NoExecute)")
+# What the kubelet may set on its own Node under kubernetes.io (NodeRestriction admission).
+_KUBELET_MAY_SET = ("node.kubernetes.io/", "kubelet.kubernetes.io/")
+
+
+class NodeGroup(Settings):
+    """Nodes that are alike. Exactly one of `count` and `nodes` says which nodes there are."""
+
+    role: Role = Field(description="server or agent")
+    count: int | None = Field(
+        default=None, ge=1, le=250, description="how many nodes, 1 to 250; they are named 1, 2, …"
+    )
+    nodes: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description='the nodes by name, such as ["1", "3"], to take one out of the middle',
+    )
+    labels: Mapping[str, str] = Field(
+        default_factory=dict, description="labels of the nodes, such as {disk: fast}"
+    )
+    taints: tuple[str, ...] = Field(
+        default=(), description='taints of the nodes, such as ["dedicated=db:NoSchedule"]'
+    )
+
+    def node_names(self, cluster: str, group: str) -> list[str]:
+        """Names of the nodes, `<cluster>-<group>-<node>`: never a place in a list."""
+        nodes = self.nodes or [str(n) for n in range(1, (self.count or 0) + 1)]
+        return [f"{cluster}-{group}-{node}" for node in nodes]
+
+
+def all_node_names(cluster: str, groups: Mapping[str, NodeGroup]) -> list[str]:
+    """Names of all nodes of a cluster, group by group."""
+    return [name for key, group in groups.items() for name in group.node_names(cluster, key)]
+
+
+def problems(cluster: str, groups: Mapping[str, NodeGroup]) -> Iterator[Problem]:
+    """Mistakes that no single field shows."""
+    for key, group in groups.items():
+        yield from _membership(key, group)
+        yield from _names(cluster, key, group)
+        yield from _labels(key, group)
+        yield from _taints(key, group)
+    yield from _doubled_names(cluster, groups)
+    yield from _servers(groups)
+
+
+def _membership(key: str, group: NodeGroup) -> Iterator[Problem]:
+    if group.count is None and group.nodes is None:
+        yield Problem(
+            key=f"groups.{key}",
+            given="neither count nor nodes",
+            why="it does not say which nodes there are",
+            write="write count: 1, or nodes: [...] with their names",
+        )
+    if group.count is not None and group.nodes is not None:
+        yield Problem(
+            key=f"groups.{key}",
+            given=f"count {group.count} and nodes {list(group.nodes)}",
+            why="the two can disagree",
+            write="keep one of them",
+        )
+    if group.nodes is not None and len(set(group.nodes)) != len(group.nodes):
+        yield Problem(
+            key=f"groups.{key}.nodes",
+            given=list(group.nodes),
+            why="a name stands there twice",
+            write="name each node once",
+        )
+
+
+def _names(cluster: str, key: str, group: NodeGroup) -> Iterator[Problem]:
+    for name in group.node_names(cluster, key):
+        if len(name) > 63 or not _LABEL.fullmatch(name):
+            yield Problem(
+                key=f"groups.{key}",
+                given=name,
+                why="a node's name is its host name",
+                write="use a-z, 0-9 and - in stack, group and node names, 63 characters in all",
+            )
+            return
+
+
+def _doubled_names(cluster: str, groups: Mapping[str, NodeGroup]) -> Iterator[Problem]:
+    owner: dict[str, str] = {}
+    for key, group in groups.items():
+        for name in dict.fromkeys(group.node_names(cluster, key)):
+            if name in owner:
+                yield Problem(
+                    key=f"groups.{key}",
+                    given=name,
+                    why=f"group {owner[name]} has a node of that name",
+                    write="rename one of the groups",
+                )
+            owner[name] = key
+
+
+def _labels(key: str, group: NodeGroup) -> Iterator[Problem]:
+    for label, value in group.labels.items():
+        where = f"groups.{key}.labels"
+        if not _LABEL_KEY.fullmatch(label):
+            yield Problem(
+                key=where,
+                given=label,
+                why="not a label's name",
+                write="write NAME or DNS.PREFIX/NAME, the name at most 63 of A-Z a-z 0-9 - _ .",
+            )
+        elif _reserved(label):
+            yield Problem(
+                key=where,
+                given=label,
+                why="the kubelet may not set labels under kubernetes.io or k8s.io",
+                write="use a prefix of your own, or node.kubernetes.io/",
+            )
+        if not _LABEL_VALUE.fullmatch(value):
+            yield Problem(
+                key=f"{where}.{label}",
+                given=value,
+                why="not a label's value",
+                write="write at most 63 of A-Z a-z 0-9 - _ . with a letter or digit at either end",
+            )
+
+
+def _reserved(label: str) -> bool:
+    prefix = label.rpartition("/")[0]
+    official = prefix.endswith(("kubernetes.io", "k8s.io"))
+    return official and not label.startswith(_KUBELET_MAY_SET)
+
+
+def _taints(key: str, group: NodeGroup) -> Iterator[Problem]:
+    for taint in group.taints:
+        if not _TAINT.fullmatch(taint):
+            yield Problem(
+                key=f"groups.{key}.taints",
+                given=taint,
+                why="not a taint",
+                write="write KEY=VALUE:NoSchedule (or PreferNoSchedule, or NoExecute)",
+            )
+
+
+def _servers(groups: Mapping[str, NodeGroup]) -> Iterator[Problem]:
+    servers = sum(
+        len(group.node_names("", key)) for key, group in groups.items() if group.role == "server"
+    )
+    if servers == 0:
+        yield Problem(
+            key="groups",
+            given="no group with role: server",
+            why="a cluster starts from a server",
+            write="add server: {role: server, count: 1}",
+        )
+    elif servers % 2 == 0:
+        yield Problem(
+            key="groups",
+            given=f"{servers} servers",
+            why="etcd keeps its quorum no better with an even number than with one fewer",
+            write="write 1, 3 or 5 servers",
+        )

@@ -1,0 +1,179 @@
+"""k3s on machines: the order of steps."""
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+from pulumi_command import remote
+
+from components.groups import NodeGroup
+from components.k3s import config, kubeconfig, tokens
+from components.k3s.config import NodeFacts, ServerFacts
+from components.k3s.install import bootstrap, install
+from components.k3s.prepare import prepare
+from components.k3s.registration import register
+from components.k3s.settings import K3sSettings
+from components.platforms.machine import Machine
+from components.platforms.platform import Endpoint
+
+
+class K3s(pulumi.ComponentResource):
+    """A k3s cluster on machines that answer over SSH. The first server listed starts it.
+
+    Outputs: `server_token`, `agent_token` (full tokens, secret), `kubeconfig` (secret), and
+    `version`, known once every node is Ready.
+    """
+
+    server_token: pulumi.Output[str]
+    agent_token: pulumi.Output[str]
+    kubeconfig: pulumi.Output[str]
+    version: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: K3sSettings,
+        groups: Mapping[str, NodeGroup],
+        machines: Sequence[Machine],
+        endpoint: Endpoint,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("k3s:cluster:K3s", name, None, opts)
+        self._name, self._settings, self._groups = name, settings, groups
+        self._endpoint = endpoint
+        self._servers = [machine for machine in machines if machine.role == "server"]
+        self._child = pulumi.ResourceOptions(parent=self)
+        first = self._servers[0]
+
+        self._tokens = tokens.make(name, self._child)
+        self._prepared = {m.name: prepare(m, settings, self._child) for m in machines}
+        ca_hash = bootstrap(
+            name, first, self._prepared[first.name], self._bootstrap_config(first), self._child
+        )
+        self.server_token = self._tokens.full_server(ca_hash)
+        self.agent_token = self._tokens.full_agent(ca_hash)
+        servers = self._install_servers()
+        agents = self._install_agents([m for m in machines if m.role == "agent"], servers)
+        registrations = self._register(machines, {**servers, **agents})
+
+        self.kubeconfig = kubeconfig.read(
+            name,
+            first,
+            endpoint.api,
+            pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(depends_on=[servers[first.name]])
+            ),
+        )
+        ready = pulumi.Output.all(*(r.stdout for r in registrations))
+        self.version = ready.apply(lambda _: settings.version)
+        self.register_outputs({"version": self.version, "kubeconfig": self.kubeconfig})
+
+    def _install_servers(self) -> dict[str, remote.Command]:
+        """One after another: etcd admits one learner at a time."""
+        installed: dict[str, remote.Command] = {}
+        for machine in self._servers:
+            installed[machine.name] = install(
+                machine,
+                self._prepared[machine.name],
+                self._server_config(machine),
+                after=list(installed.values())[-1:],
+                opts=self._child,
+            )
+        return installed
+
+    def _install_agents(
+        self, agents: Sequence[Machine], servers: Mapping[str, remote.Command]
+    ) -> dict[str, remote.Command]:
+        """All at once, when the servers stand."""
+        return {
+            machine.name: install(
+                machine,
+                self._prepared[machine.name],
+                self._agent_config(machine),
+                after=list(servers.values())[-1:],
+                opts=self._child,
+            )
+            for machine in agents
+        }
+
+    def _register(
+        self, machines: Sequence[Machine], installed: Mapping[str, remote.Command]
+    ) -> list[remote.Command]:
+        return [
+            register(
+                machine,
+                via=next((s for s in self._servers if s is not machine), machine),
+                labels=self._groups[machine.group].labels,
+                taints=self._groups[machine.group].taints,
+                installed=installed[machine.name],
+                opts=self._child,
+            )
+            for machine in machines
+        ]
+
+    def _facts(self, machine: Machine, known: Mapping[str, Sequence[str]]) -> NodeFacts:
+        group = self._groups[machine.group]
+        return NodeFacts(
+            name=machine.name,
+            role=machine.role,
+            private=known["private"],
+            public=known["public"],
+            labels=group.labels,
+            taints=group.taints,
+        )
+
+    def _bootstrap_config(self, machine: Machine) -> pulumi.Output[str]:
+        return pulumi.Output.all(**self._server_inputs(machine), token=self._tokens.server).apply(
+            lambda known: config.dump(
+                config.bootstrap_config(
+                    self._facts(machine, known),
+                    _server_facts(known),
+                    self._settings,
+                    known["token"],
+                )
+            )
+        )
+
+    def _server_config(self, machine: Machine) -> pulumi.Output[str]:
+        return pulumi.Output.all(
+            **self._server_inputs(machine),
+            token=self.server_token,
+        ).apply(
+            lambda known: config.dump(
+                config.server_config(
+                    self._facts(machine, known),
+                    _server_facts(known),
+                    self._settings,
+                    config.join(known["registration"], known["token"]),
+                )
+            )
+        )
+
+    def _agent_config(self, machine: Machine) -> pulumi.Output[str]:
+        return pulumi.Output.all(
+            private=machine.private.listed(),
+            public=machine.public.listed(),
+            registration=self._endpoint.registration,
+            token=self.agent_token,
+        ).apply(
+            lambda known: config.dump(
+                config.agent_config(
+                    self._facts(machine, known), config.join(known["registration"], known["token"])
+                )
+            )
+        )
+
+    def _server_inputs(self, machine: Machine) -> dict[str, pulumi.Output[object]]:
+        return {
+            "private": machine.private.listed(),
+            "public": machine.public.listed(),
+            "agent_token": self._tokens.agent,
+            "api": self._endpoint.api,
+            "registration": self._endpoint.registration,
+        }
+
+
+def _server_facts(known: Mapping[str, str]) -> ServerFacts:
+    """The certificate is for the addresses that people and nodes reach the API by."""
+    names = dict.fromkeys([known["api"], known["registration"]])
+    return ServerFacts(agent_token=known["agent_token"], tls_san=list(names))

@@ -1,0 +1,97 @@
+"""k3s's config.yaml of one node: plain values in, text out.
+
+Keys are k3s's flags without their dashes: https://docs.k3s.io/installation/configuration.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import yaml
+
+from components.groups import Role
+from components.k3s.settings import K3sSettings
+
+Config = dict[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeFacts:
+    """What k3s is told of a node. Addresses are listed IPv4 first; public may be empty."""
+
+    name: str
+    role: Role
+    private: Sequence[str]
+    public: Sequence[str]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerFacts:
+    """What servers share: the token that agents join with, and the certificate's names."""
+
+    agent_token: str
+    tls_san: Sequence[str]
+
+
+def bootstrap_config(
+    node: NodeFacts, server: ServerFacts, settings: K3sSettings, token: str
+) -> Config:
+    """The first member's: it begins a new etcd cluster, under a token that has no CA hash yet."""
+    return {"cluster-init": True, "token": token, **_server(node, server, settings)}
+
+
+def server_config(
+    node: NodeFacts, server: ServerFacts, settings: K3sSettings, join: Config
+) -> Config:
+    """Any server's, the first member's too once it runs: see `join`."""
+    return {**join, **_server(node, server, settings)}
+
+
+def agent_config(node: NodeFacts, join: Config) -> Config:
+    """An agent's."""
+    return {**join, **_node(node)}
+
+
+def join(registration: str, token: str) -> Config:
+    """How to join: `registration` is a host name or address, `token` a full K10 token."""
+    return {"server": f"https://{registration}:6443", "token": token}
+
+
+def dump(config: Config) -> str:
+    """The text of the file, keys in the order given."""
+    return yaml.safe_dump(config, sort_keys=False, default_flow_style=False)
+
+
+def full_token(ca_hash: str, user: str, password: str) -> str:
+    """k3s's full token, by which a joiner verifies the cluster's CA: https://docs.k3s.io/cli/token.
+
+    `ca_hash` is the SHA-256 of the server CA, 64 hex digits; `user` is server or node.
+    """
+    return f"K10{ca_hash}::{user}:{password}"
+
+
+def _server(node: NodeFacts, server: ServerFacts, settings: K3sSettings) -> Config:
+    config: Config = {
+        "agent-token": server.agent_token,
+        **_node(node),
+        "tls-san": list(dict.fromkeys([*server.tls_san, *settings.tls_san])),
+        "cluster-cidr": str(settings.cluster_cidr),
+        "service-cidr": str(settings.service_cidr),
+        "cluster-dns": settings.cluster_dns,
+        "write-kubeconfig-mode": "0600",
+    }
+    if settings.disable:
+        config["disable"] = list(settings.disable)
+    return config
+
+
+def _node(node: NodeFacts) -> Config:
+    config: Config = {"node-name": node.name, "node-ip": ",".join(node.private)}
+    if node.public:
+        config["node-external-ip"] = ",".join(node.public)
+    if node.labels:
+        config["node-label"] = [f"{key}={value}" for key, value in sorted(node.labels.items())]
+    if node.taints:
+        config["node-taint"] = list(node.taints)
+    return config

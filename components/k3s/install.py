@@ -1,0 +1,71 @@
+"""Bootstrap of the first member, and install: every node's join."""
+
+from collections.abc import Sequence
+
+import pulumi
+from pulumi_command import remote
+
+from components.k3s.prepare import Prepared
+from components.k3s.step import Step
+from components.platforms.machine import Machine
+
+# From a cold start with images to import: a minute on a small cloud machine, bounded well above.
+_SECONDS = 600
+
+# A new value of any of these would run the script again, and its output would then overwrite the
+# CA hash, or a second cluster would be born on a first server that was replaced.
+_BORN_ONCE = [
+    "connection",
+    "create",
+    "update",
+    "delete",
+    "stdin",
+    "environment",
+    "logging",
+    "triggers",
+    "addPreviousOutputInEnv",
+]
+
+
+def bootstrap(
+    cluster: str,
+    machine: Machine,
+    prepared: Prepared,
+    config: pulumi.Output[str],
+    opts: pulumi.ResourceOptions,
+) -> pulumi.Output[str]:
+    """Start the cluster on its first member, once in the cluster's life; gives the CA hash.
+
+    The hash is the SHA-256 of the server CA, 64 hex digits.
+    """
+    command = Step("bootstrap", seconds=_SECONDS, parts=("service",)).on(
+        f"{cluster}-bootstrap",
+        machine,
+        subject=machine.name,
+        variables={**prepared.variables(), "ROLE": "server", "CONFIG": config},
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(depends_on=list(prepared.steps), ignore_changes=_BORN_ONCE),
+        ),
+    )
+    return command.stdout
+
+
+def install(
+    machine: Machine,
+    prepared: Prepared,
+    config: pulumi.Output[str],
+    after: Sequence[pulumi.Resource],
+    opts: pulumi.ResourceOptions,
+) -> remote.Command:
+    """Join a node to its cluster, or bring a node that has joined to a changed configuration."""
+    return Step("install", seconds=_SECONDS, parts=("service",)).on(
+        f"{machine.name}-install",
+        machine,
+        subject=machine.name,
+        variables={**prepared.variables(), "ROLE": machine.role, "CONFIG": config},
+        triggers=[machine.id],
+        opts=pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(depends_on=[*prepared.steps, *after])
+        ),
+    )

@@ -1,0 +1,49 @@
+"""Registration of a node: Ready with its addresses, labelled; and gone from the cluster in time."""
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+from pulumi_command import remote
+
+from components.k3s.step import Step
+from components.platforms.machine import Machine
+
+# 300 s until Ready when it comes, 180 s to drain it when it goes, and some to spare.
+_SECONDS = 420
+
+
+def register(
+    machine: Machine,
+    via: Machine,
+    *,
+    labels: Mapping[str, str],
+    taints: Sequence[str],
+    installed: pulumi.Resource,
+    opts: pulumi.ResourceOptions,
+) -> remote.Command:
+    """Follow the node from `via`, a server that stays when the node goes.
+
+    Taken away, the node is drained and deleted from the cluster. That is left out when `via`
+    goes too, as it does with the whole cluster.
+    """
+    return Step("registration", seconds=_SECONDS, removable=True).on(
+        f"{machine.name}-registration",
+        via,
+        subject=machine.name,
+        variables={
+            "INTERNAL_IPS": machine.private.listed().apply(_lines),
+            "EXTERNAL_IPS": machine.public.listed().apply(_lines),
+            # k3s applies labels and taints at the first registration only.
+            "LABELS": _lines([f"{key}={value}" for key, value in sorted(labels.items())]),
+            "TAINTS": _lines(sorted(taints)),
+        },
+        triggers=[machine.id],
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(depends_on=[installed], deleted_with=via.resource),
+        ),
+    )
+
+
+def _lines(values: Sequence[str]) -> str:
+    return "\n".join(values)

@@ -1,0 +1,115 @@
+# shellcheck shell=sh disable=SC2154
+# Is this machine fit to be a node? Then the release's files are fetched, or room made for an upload.
+# Uses ROLE, ARCH, STORE, BINARY, IMAGES, CHECKSUMS, INSTALLER_SHA256, UPLOADER, BASE_URL (empty:
+# the files are uploaded) and INSTALLER_URL.
+
+PROBLEMS=''
+
+problem() { PROBLEMS="$PROBLEMS
+  $*"; }
+
+check_system() {
+    command -v systemctl >/dev/null 2>&1 ||
+        problem "no systemctl — k3s is run by systemd — use a distribution with systemd"
+    case $(uname -m) in
+        x86_64) found=amd64 ;;
+        aarch64) found=arm64 ;;
+        *) found=$(uname -m) ;;
+    esac
+    [ "$found" = "$ARCH" ] ||
+        problem "architecture $found — the release's files are for $ARCH — use a machine of that kind"
+    case $(uname -n) in
+        '' | localhost | localhost.*)
+            problem "host name '$(uname -n)' — nodes are told apart by it — set one with hostnamectl" ;;
+    esac
+    # A clock far in the past finds no certificate valid yet. 1767225600 is 2026-01-01.
+    [ "$(date +%s)" -ge 1767225600 ] ||
+        problem "the clock says $(date -u +%F) — certificates would not be valid yet — set the time"
+}
+
+# Minimum of k3s (https://docs.k3s.io/installation/requirements), less what firmware and kernel keep.
+check_memory() {
+    if [ "$ROLE" = server ]; then least=900; else least=450; fi
+    found=$(($(awk '/^MemTotal:/ { print $2 }' /proc/meminfo) / 1024))
+    [ "$found" -ge "$least" ] ||
+        problem "$found MiB of memory — a k3s $ROLE needs $least MiB — use a larger machine"
+}
+
+check_disk() {
+    mkdir -p /var/lib/rancher
+    found=$(($(df -Pk /var/lib/rancher | awk 'NR == 2 { print $4 }') / 1024))
+    [ "$found" -ge 2048 ] ||
+        problem "$found MiB free under /var/lib/rancher — images and data need 2048 MiB — free some"
+}
+
+check_kernel() {
+    for module in overlay br_netfilter vxlan; do
+        modprobe "$module" 2>/dev/null || true
+    done
+    grep -qw overlay /proc/filesystems ||
+        problem "the kernel has no overlayfs — containers stand on it — use a kernel that has it"
+    [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] ||
+        problem "the kernel has no br_netfilter — Services need it — install the kernel's extra modules"
+    for controller in cpu memory pids; do
+        has_controller "$controller" ||
+            problem "cgroup controller $controller is off — the kubelet needs it — boot with cgroup_enable=$controller"
+    done
+}
+
+has_controller() {
+    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+        grep -qw "$1" /sys/fs/cgroup/cgroup.controllers
+    else
+        awk -v name="$1" '$1 == name && $4 == 1 { found = 1 } END { exit !found }' /proc/cgroups
+    fi
+}
+
+# k3s's own ports may be taken by k3s itself, when a node is prepared again.
+check_ports() {
+    ports=10250
+    [ "$ROLE" = agent ] || ports='6443 2379 2380 10250'
+    if systemctl is-active --quiet "$(unit)"; then return 0; fi
+    for port in $ports; do
+        if ss -Hltn "sport = :$port" 2>/dev/null | grep -q .; then
+            problem "port $port is taken — k3s listens there — stop what uses it"
+        fi
+    done
+}
+
+fetch() {
+    command -v curl >/dev/null 2>&1 || fail "no curl — the release is fetched with it — install curl"
+    say "fetches $1"
+    curl --fail --silent --show-error --location --proto '=https,http' --proto-redir '=https' \
+        --connect-timeout 15 --retry 4 --retry-connrefused --max-time 600 \
+        --output "$STORE/$2.part" "$1" ||
+        fail "$1 — cannot be fetched — see the reason above, or set k3s.artifacts to a mirror or a folder"
+    mv -f "$STORE/$2.part" "$STORE/$2"
+}
+
+fetch_release() {
+    [ -f "$STORE/$CHECKSUMS" ] || fetch "$BASE_URL/$CHECKSUMS" "$CHECKSUMS"
+    [ -f "$STORE/$BINARY" ] || fetch "$BASE_URL/$BINARY" "$BINARY"
+    [ -f "$STORE/$IMAGES" ] || fetch "$BASE_URL/$IMAGES" "$IMAGES"
+    [ -f "$STORE/install.sh" ] || fetch "$INSTALLER_URL" install.sh
+    verify_artifacts
+}
+
+main() {
+    check_system
+    check_memory
+    check_disk
+    check_kernel
+    check_ports
+    [ -z "$PROBLEMS" ] || fail "this machine cannot be a node:$PROBLEMS"
+    mkdir -p "$STORE"
+    if [ -n "$BASE_URL" ]; then
+        fetch_release
+    else
+        # The upload arrives as the SSH user, who is not root everywhere.
+        chmod 0711 "$(dirname "$STORE")"
+        chown "$UPLOADER" "$STORE"
+    fi
+    say "is fit to be a k3s $ROLE"
+}
+
+main "$@" </dev/null

@@ -1,0 +1,98 @@
+# shellcheck shell=sh disable=SC2154
+# Runs on a server, about the node NODE: waits until it is Ready with its addresses, sets labels and
+# taints, and takes it out of the cluster in the end.
+# Uses INTERNAL_IPS, EXTERNAL_IPS, LABELS and TAINTS, each a list, one entry a line.
+
+# The names that were set here, so that one which is no longer wanted can be told from one of k3s's.
+ANNOTATION=k3s-pulumi/managed
+
+kubectl() { "$K3S" kubectl "$@"; }
+
+node_field() { kubectl get node "$NODE" --output "jsonpath=$1" 2>/dev/null; }
+
+is_ready() {
+    [ "$(node_field '{.status.conditions[?(@.type=="Ready")].status}')" = True ]
+}
+
+addresses() {
+    node_field "{range .status.addresses[?(@.type==\"$1\")]}{.address}{\"\\n\"}{end}" | sort
+}
+
+has_addresses() {
+    [ "$(addresses InternalIP)" = "$(printf '%s\n' "$INTERNAL_IPS" | sort)" ] &&
+        [ "$(addresses ExternalIP)" = "$(printf '%s\n' "$EXTERNAL_IPS" | sort)" ]
+}
+
+one_line() { printf '%s' "$1" | tr '\n' ' '; }
+
+wait_until_registered() {
+    wait_for 300 is_ready || {
+        kubectl describe node "$NODE" 2>&1 | sed -n '/^Conditions:/,/^Addresses:/p' >&2
+        fail "node is not Ready after 300 s — see its conditions above, and the journal of k3s on it"
+    }
+    wait_for 60 has_addresses || fail "node has InternalIP '$(one_line "$(addresses InternalIP)")' and \
+ExternalIP '$(one_line "$(addresses ExternalIP)")' — they should be '$(one_line "$INTERNAL_IPS")' and \
+'$(one_line "$EXTERNAL_IPS")' — see node-ip and node-external-ip in $CONFIG_FILE on it"
+}
+
+# keys_of LIST SEPARATORS: what stands before the first of them in each line.
+keys_of() { printf '%s\n' "$1" | sed -e '/^$/d' -e "s/[$2].*//"; }
+
+# A taint is told by its key and effect together.
+taint_names() { printf '%s\n' "$1" | sed -n 's/^\([^=:]*\)[^:]*:\(.*\)$/\1:\2/p'; }
+
+managed() {
+    {
+        keys_of "$LABELS" = | sed 's/^/label /'
+        taint_names "$TAINTS" | sed 's/^/taint /'
+    } | sort
+}
+
+remove_what_is_no_longer_wanted() {
+    wanted=$(managed)
+    node_field "{.metadata.annotations.k3s-pulumi/managed}" | tr ',' '\n' | while read -r kind name; do
+        [ -n "$kind" ] || continue
+        if printf '%s\n' "$wanted" | grep -qxF "$kind $name"; then continue; fi
+        kubectl "$kind" node "$NODE" "$name-" >/dev/null
+    done
+}
+
+reconcile() {
+    remove_what_is_no_longer_wanted
+    printf '%s\n' "$LABELS" | sed '/^$/d' | while read -r label; do
+        kubectl label node "$NODE" --overwrite "$label" >/dev/null
+    done
+    printf '%s\n' "$TAINTS" | sed '/^$/d' | while read -r taint; do
+        kubectl taint node "$NODE" --overwrite "$taint" >/dev/null
+    done
+    kubectl annotate node "$NODE" --overwrite "$ANNOTATION=$(managed | paste -sd , -)" >/dev/null
+}
+
+register() {
+    wait_until_registered
+    reconcile
+    say "node is Ready"
+    printf '%s Ready\n' "$NODE"
+}
+
+unregister() {
+    found=$(kubectl get node "$NODE" --ignore-not-found --output name)
+    if [ -z "$found" ]; then
+        say "node is gone already"
+        return 0
+    fi
+    # A node that does not answer cannot end its pods: the API forgets them with the Node.
+    kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout 120s >&2 ||
+        say "was not drained in 120 s; what still runs on it ends with the machine"
+    kubectl delete node "$NODE" --timeout 60s >/dev/null
+    say "node is gone"
+}
+
+main() {
+    case $1 in
+        create) register ;;
+        delete) unregister ;;
+    esac
+}
+
+main "$@" </dev/null

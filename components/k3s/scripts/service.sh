@@ -1,0 +1,83 @@
+# shellcheck shell=sh disable=SC2154
+# Puts k3s in place and runs it: what bootstrap and install have in common.
+# Uses ROLE, CONFIG and what verify_artifacts uses.
+
+# place SOURCE TARGET MODE: true if the target was not the same already.
+place() {
+    if cmp -s "$1" "$2"; then return 1; fi
+    mkdir -p "$(dirname "$2")"
+    install -m "$3" "$1" "$2.new"
+    mv -f "$2.new" "$2"
+}
+
+# What makes the difference between a first member and the same member later on is not read any more
+# once the datastore is there: how it began or joined.
+effective() {
+    if [ "$ROLE" = server ] && [ -d /var/lib/rancher/k3s/server/db/etcd/member ]; then
+        sed -e '/^cluster-init:/d' -e '/^server:/d' -e 's/^token: .*:/token: /'
+    else
+        cat
+    fi
+}
+
+# True if a k3s that runs would have to start anew to follow.
+write_config() {
+    old=$(effective 2>/dev/null <"$CONFIG_FILE" || true)
+    new=$(printf '%s\n' "$CONFIG" | effective)
+    mkdir -p "$(dirname "$CONFIG_FILE")"
+    printf '%s\n' "$CONFIG" >"$CONFIG_FILE.new"
+    mv -f "$CONFIG_FILE.new" "$CONFIG_FILE"
+    [ "$old" != "$new" ]
+}
+
+run_installer() {
+    # Its umask: the installer writes units and links that every user may read.
+    log=$(umask 022 && INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_SKIP_START=true \
+        sh "$STORE/install.sh" "$ROLE" 2>&1) || {
+        printf '%s\n' "$log" >&2
+        fail "k3s's installer failed — see its words above"
+    }
+}
+
+unit_text() { cat "/etc/systemd/system/$(unit).service" 2>/dev/null || true; }
+
+is_active() { systemctl is-active --quiet "$(unit)"; }
+
+# Over when k3s has said that it is ready, or when systemd has seen it end three times.
+has_started_or_fails() {
+    is_active || [ "$(systemctl show --property NRestarts --value "$(unit)")" -ge 3 ]
+}
+
+start() {
+    say "$1s k3s"
+    systemctl reset-failed "$(unit)" 2>/dev/null || true
+    systemctl "$1" --no-block "$(unit)"
+    if ! wait_for 420 has_started_or_fails || ! is_active; then
+        journal_tail
+        fail "k3s does not start — its last words are above — mend the cause, then run up again"
+    fi
+}
+
+put_in_place_and_run() {
+    verify_artifacts
+    restart=''
+    unit_before=$(unit_text)
+    if place "$STORE/$BINARY" "$K3S" 0755; then restart=yes; fi
+    if place "$STORE/$IMAGES" "$IMAGES_FOLDER/$IMAGES" 0644; then restart=yes; fi
+    if write_config; then restart=yes; fi
+    run_installer
+    [ "$(unit_text)" = "$unit_before" ] || restart=yes
+    if [ -n "$restart" ] && is_active; then
+        start restart
+    elif ! is_active; then
+        start start
+    fi
+    if [ "$ROLE" = server ]; then
+        wait_for 120 api_is_ready || {
+            journal_tail
+            fail "the API is not ready after 120 s — k3s's last words are above"
+        }
+    fi
+}
+
+api_is_ready() { "$K3S" kubectl get --raw /readyz >/dev/null 2>&1; }

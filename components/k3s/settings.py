@@ -1,0 +1,156 @@
+"""Settings of k3s itself, and what cannot be right about them."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from components.k3s import artifacts
+from components.problems import Problem
+from components.settings import Settings
+
+_VERSION = re.compile(r"v\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?\+[0-9A-Za-z.]+")
+# The controller manager hands each node a /24 of the cluster CIDR (--node-cidr-mask-size).
+_POD_PREFIX = 24
+
+
+class Artifacts(Settings):
+    """Where a release comes from: k3s's own release page, a mirror of it, or a folder."""
+
+    source: Literal["release", "mirror", "folder"] = Field(
+        default="release", alias="from", description="release, mirror or folder"
+    )
+    url: str | None = Field(
+        default=None, description="base of a mirror; <url>/<version>/k3s must answer"
+    )
+    folder: str | None = Field(
+        default=None, description="folder on the operator's machine with the release's files"
+    )
+
+
+class K3sSettings(Settings):
+    """One cluster's k3s."""
+
+    version: str = Field(description="a release's name, such as v1.35.6+k3s1")
+    artifacts: Artifacts = Field(
+        default_factory=Artifacts,
+        description="{from: release}, {from: mirror, url: …} or {from: folder, folder: …}",
+    )
+    disable: tuple[str, ...] = Field(
+        default=(), description="packaged components to leave out, such as [traefik, servicelb]"
+    )
+    tls_san: tuple[str, ...] = Field(
+        default=(), description="further names and addresses that the API's certificate is for"
+    )
+    cluster_cidr: ipaddress.IPv4Network = Field(
+        default=ipaddress.IPv4Network("10.42.0.0/16"),
+        description="addresses of pods, a CIDR such as 10.42.0.0/16",
+    )
+    service_cidr: ipaddress.IPv4Network = Field(
+        default=ipaddress.IPv4Network("10.43.0.0/16"),
+        description="addresses of Services, a CIDR such as 10.43.0.0/16",
+    )
+
+    @property
+    def cluster_dns(self) -> str:
+        """Address of the cluster's DNS: the tenth of the service CIDR, as k3s has it."""
+        return str(self.service_cidr[10])
+
+
+def problems(settings: K3sSettings, nodes: int) -> Iterator[Problem]:
+    """Mistakes that no single field shows; `nodes` is how many nodes the cluster has."""
+    if not _VERSION.fullmatch(settings.version):
+        yield Problem(
+            key="k3s.version",
+            given=settings.version,
+            why="not the name of a k3s release",
+            write="write it as the release page has it, such as v1.35.6+k3s1",
+        )
+    yield from _cidrs(settings, nodes)
+    yield from _source(settings)
+
+
+def _cidrs(settings: K3sSettings, nodes: int) -> Iterator[Problem]:
+    pods, services = settings.cluster_cidr, settings.service_cidr
+    if pods.overlaps(services):
+        yield Problem(
+            key="k3s.serviceCidr",
+            given=services,
+            why=f"it overlaps k3s.clusterCidr {pods}: a Service and a pod could have one address",
+            write="write a range of its own, such as 10.43.0.0/16",
+        )
+    # One stays free: a replaced node's range is taken until its old Node is deleted.
+    room = max(2 ** max(_POD_PREFIX - pods.prefixlen, 0) - 1, 0)
+    if pods.prefixlen > _POD_PREFIX or nodes > room:
+        yield Problem(
+            key="k3s.clusterCidr",
+            given=pods,
+            why=f"each node takes a /{_POD_PREFIX} of it: room for {room} nodes, not {nodes}",
+            write="write a wider range, such as 10.42.0.0/16 for 255 nodes",
+        )
+    if services.prefixlen > 28:
+        yield Problem(
+            key="k3s.serviceCidr",
+            given=services,
+            why="cluster DNS is its tenth address, and Services need some of their own",
+            write="write a /16 such as 10.43.0.0/16",
+        )
+
+
+def _source(settings: K3sSettings) -> Iterator[Problem]:
+    chosen = settings.artifacts
+    given = {"url": chosen.url, "folder": chosen.folder}
+    wanted = {"release": None, "mirror": "url", "folder": "folder"}[chosen.source]
+    for name, value in given.items():
+        if name == wanted and not value:
+            yield Problem(
+                key=f"k3s.artifacts.{name}",
+                given=None,
+                why=f"artifacts from a {chosen.source} need it",
+                write=f"add {name}: to k3s.artifacts",
+            )
+        elif name != wanted and value:
+            yield Problem(
+                key=f"k3s.artifacts.{name}",
+                given=value,
+                why=f"artifacts come from: {chosen.source}, so it would do nothing",
+                write=f"remove it, or write from: {'mirror' if name == 'url' else 'folder'}",
+            )
+    if chosen.source == "mirror" and chosen.url:
+        yield from _mirror(chosen.url)
+    if chosen.source == "folder" and chosen.folder:
+        yield from _folder(Path(chosen.folder))
+
+
+def _mirror(url: str) -> Iterator[Problem]:
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if parts.scheme == "http" and parts.hostname and _is_private(parts.hostname):
+        return
+    yield Problem(
+        key="k3s.artifacts.url",
+        given=url,
+        why="checksums fetched in clear over the internet prove nothing",
+        write="write an https:// address, or http:// with a private IP address",
+    )
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return False
+
+
+def _folder(folder: Path) -> Iterator[Problem]:
+    try:
+        artifacts.check_folder(folder, arch="amd64")
+    except artifacts.FolderError as error:
+        yield Problem(
+            key="k3s.artifacts.folder", given=str(folder), why=str(error), write=error.write
+        )

@@ -1,0 +1,68 @@
+"""One step on a node: one script, one SSH session, bounded in time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+from pulumi_command import remote
+
+from components import scripts
+from components.platforms.machine import Machine
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+
+
+@dataclass(frozen=True, kw_only=False)
+class Step:
+    """A script of `scripts/`, by its name, and the seconds after which it is cut off.
+
+    `parts` are further scripts, whose functions it uses.
+    `removable` scripts also answer `delete`. With `secret_output` nothing that the script prints
+    is shown while it runs, and its output is secret in the state.
+    """
+
+    name: str
+    seconds: int
+    parts: tuple[str, ...] = ()
+    removable: bool = False
+    secret_output: bool = False
+
+    def on(
+        self,
+        resource: str,
+        machine: Machine,
+        *,
+        subject: str,
+        variables: Mapping[str, pulumi.Input[str]],
+        triggers: Sequence[pulumi.Input[str]] = (),
+        opts: pulumi.ResourceOptions,
+    ) -> remote.Command:
+        """Run it on `machine` about the node `subject`; `triggers` run it anew, old one first."""
+        return remote.Command(
+            resource,
+            connection=machine.ssh.connection(),
+            create=self._command(machine, "create", subject),
+            delete=self._command(machine, "delete", subject) if self.removable else None,
+            stdin=scripts.standard_input(
+                [_SCRIPTS / f"{part}.sh" for part in ("lib", *self.parts, self.name)],
+                {"NODE": subject, "STEP": self.name, **variables},
+            ),
+            triggers=list(triggers) or None,
+            # The step's progress goes to standard error, its result to standard output.
+            logging=remote.Logging.NONE if self.secret_output else remote.Logging.STDERR,
+            # sshd takes no variables from outside, and a result may be a secret.
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions(
+                    additional_secret_outputs=["stdout", "stderr"] if self.secret_output else None,
+                    delete_before_replace=True,
+                ),
+                opts,
+            ),
+        )
+
+    def _command(self, machine: Machine, action: str, subject: str) -> str:
+        return scripts.command(
+            action, f"{self.name}:{subject}", user=machine.ssh.user, seconds=self.seconds
+        )

@@ -1,0 +1,68 @@
+"""Platform local: a cluster on this machine, made and removed like any other."""
+
+from collections.abc import Sequence
+
+import pulumi
+from pulumi_command import local
+from pulumi_tls import PrivateKey
+
+from components.firewall import Row
+from components.groups import NodeGroup
+from components.platforms.local import machines, network
+from components.platforms.local.settings import LocalSettings
+from components.platforms.machine import Machine
+from components.platforms.platform import Endpoint
+
+
+class Local(pulumi.ComponentResource):
+    """Nodes are containers under Podman (Linux, rootful)."""
+
+    def __init__(
+        self, name: str, *, settings: LocalSettings, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("k3s:platforms:Local", name, None, opts)
+        self._cluster, self._settings = name, settings
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._operator_key = PrivateKey(
+            f"{name}-operator-key", algorithm="ED25519", opts=self._child
+        )
+        self._network: local.Command | None = None
+        self.register_outputs({})
+
+    def network(self) -> None:
+        """Two Podman networks. Nothing beyond this machine can reach either."""
+        self._network = network.network(self._cluster, self._settings, self._child)
+
+    def machines(self, name: str, group: NodeGroup) -> list[Machine]:
+        """Containers on both networks. Raises RuntimeError before `network()`."""
+        if self._network is None:
+            raise RuntimeError("call network() before machines()")
+        return machines.machines(
+            self._cluster,
+            name,
+            group,
+            self._settings,
+            operator_key=self._operator_key,
+            network=self._network,
+            opts=self._child,
+        )
+
+    def endpoint(self, servers: Sequence[Machine]) -> Endpoint:
+        """The first server's own addresses: there is no balancer on this machine."""
+        first = servers[0]
+        return Endpoint(api=_ipv4(first.public.ipv4), registration=_ipv4(first.private.ipv4))
+
+    def admit(self, rows: Sequence[Row], peers: Sequence[Machine]) -> None:  # noqa: ARG002
+        """Nothing to open: both networks are bridges of this machine, closed to all others.
+
+        Raises ValueError for peers, which could not reach them.
+        """
+        if peers:
+            names = ", ".join(peer.name for peer in peers)
+            raise ValueError(f"nodes elsewhere ({names}) cannot reach containers on this machine")
+
+
+def _ipv4(address: pulumi.Output[str] | None) -> pulumi.Output[str]:
+    if address is None:
+        raise ValueError("a local server has an IPv4 address on both networks")
+    return address

@@ -1,0 +1,40 @@
+"""How the local platform's scripts are run on the operator's machine."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pulumi
+from pulumi_command import local
+
+from components import scripts
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+
+
+def script(
+    resource: str,
+    name: str,
+    *,
+    subject: str,
+    variables: Mapping[str, pulumi.Input[str]],
+    triggers: Sequence[pulumi.Input[str]],
+    opts: pulumi.ResourceOptions,
+) -> local.Command:
+    """Run `scripts/<name>` with `create`, later with `delete`; `triggers` make the thing anew.
+
+    The script finds what `create` printed in PULUMI_COMMAND_STDOUT when it deletes.
+    """
+    return local.Command(
+        resource,
+        create=f"sh -s -- create {shlex.quote(subject)}",
+        delete=f"sh -s -- delete {shlex.quote(subject)}",
+        stdin=scripts.standard_input([_SCRIPTS / "podman.sh", _SCRIPTS / name], variables),
+        triggers=list(triggers),
+        logging=local.Logging.STDERR,
+        opts=pulumi.ResourceOptions.merge(
+            # Names and addresses are fixed: the old one goes before the new one can come.
+            opts,
+            pulumi.ResourceOptions(delete_before_replace=True),
+        ),
+    )

@@ -1,0 +1,107 @@
+"""Settings of platform local, and the fixed addresses that they give to nodes."""
+
+import hashlib
+import ipaddress
+from collections.abc import Iterator, Sequence
+
+from pydantic import Field
+
+from components.k3s.settings import K3sSettings
+from components.problems import Problem
+from components.settings import Settings
+
+# The first ten addresses of either network are the bridge's and whatever a person needs.
+_RESERVED = 10
+_NARROWEST = 24
+
+
+class LocalSettings(Settings):
+    """Containers on this machine. The two networks stand for a VPC and the internet side."""
+
+    image: str = Field(
+        default="localhost/k3s-node:latest", description="image of a node, systemd and sshd in it"
+    )
+    private_cidr: ipaddress.IPv4Network = Field(
+        default=ipaddress.IPv4Network("10.120.0.0/16"),
+        description="addresses of the private network, a CIDR such as 10.120.0.0/16",
+    )
+    public_cidr: ipaddress.IPv4Network = Field(
+        default=ipaddress.IPv4Network("10.121.0.0/16"),
+        description="addresses of the public network, a CIDR such as 10.121.0.0/16",
+    )
+    memory: str | None = Field(
+        default=None,
+        pattern=r"^\d+[mg]$",
+        description="memory of a node, such as 2g or 1500m; unset, all that this machine has",
+    )
+
+
+def address(cidr: ipaddress.IPv4Network, node: str) -> ipaddress.IPv4Address:
+    """Follows from the node's name alone, so no other node's coming or going moves it."""
+    room = cidr.num_addresses - _RESERVED - 1
+    number = int.from_bytes(hashlib.sha256(node.encode()).digest()[:8])
+    return cidr[_RESERVED + number % room]
+
+
+def problems(
+    cluster: str, settings: LocalSettings, nodes: Sequence[str], k3s: K3sSettings
+) -> Iterator[Problem]:
+    """Mistakes that no single field shows."""
+    if len(cluster) > 40:
+        yield Problem(
+            key="stack",
+            given=cluster,
+            why="names of containers, networks and volumes are made of it",
+            write="use a stack name of at most 40 characters",
+        )
+    ranges = {
+        "local.privateCidr": settings.private_cidr,
+        "local.publicCidr": settings.public_cidr,
+    }
+    for key, cidr in ranges.items():
+        yield from _too_narrow(key, cidr)
+    others = {"k3s.clusterCidr": k3s.cluster_cidr, "k3s.serviceCidr": k3s.service_cidr}
+    yield from _overlaps(ranges, others)
+    for key, cidr in ranges.items():
+        if cidr.prefixlen <= _NARROWEST:
+            yield from _collisions(key, cidr, nodes)
+
+
+def _too_narrow(key: str, cidr: ipaddress.IPv4Network) -> Iterator[Problem]:
+    if cidr.prefixlen > _NARROWEST:
+        yield Problem(
+            key=key,
+            given=cidr,
+            why=f"nodes find no address of their own in less than a /{_NARROWEST}",
+            write="write a /16 such as 10.120.0.0/16",
+        )
+
+
+def _overlaps(
+    ranges: dict[str, ipaddress.IPv4Network], others: dict[str, ipaddress.IPv4Network]
+) -> Iterator[Problem]:
+    seen = dict(others)
+    for key, cidr in ranges.items():
+        for other, taken in seen.items():
+            if cidr.overlaps(taken):
+                yield Problem(
+                    key=key,
+                    given=cidr,
+                    why=f"it overlaps {other} {taken}",
+                    write="write a private range that nothing else uses, such as 10.124.0.0/16",
+                )
+        seen[key] = cidr
+
+
+def _collisions(key: str, cidr: ipaddress.IPv4Network, nodes: Sequence[str]) -> Iterator[Problem]:
+    owner: dict[ipaddress.IPv4Address, str] = {}
+    for node in dict.fromkeys(nodes):
+        taken = address(cidr, node)
+        if taken in owner:
+            yield Problem(
+                key=key,
+                given=cidr,
+                why=f"{owner[taken]} and {node} would both be {taken}: addresses follow from names",
+                write="write a wider range, or another name for one of the two",
+            )
+        owner[taken] = node

@@ -1,0 +1,17 @@
+"""What a stack exports, and which of it is secret."""
+
+import pulumi
+
+from components.cluster import K3sCluster
+
+
+def export(cluster: K3sCluster) -> None:
+    """Export the stack's outputs. Tokens, kubeconfig and SSH key are secret."""
+    pulumi.export("kubeconfig", pulumi.Output.secret(cluster.kubeconfig))
+    pulumi.export("serverToken", pulumi.Output.secret(cluster.server_token))
+    pulumi.export("agentToken", pulumi.Output.secret(cluster.agent_token))
+    pulumi.export("apiEndpoint", cluster.api_endpoint)
+    pulumi.export("nodes", cluster.nodes)
+    pulumi.export("k3sVersion", cluster.k3s_version)
+    pulumi.export("sshPrivateKey", pulumi.Output.secret(cluster.ssh_private_key))
+    pulumi.export("sshKnownHosts", cluster.ssh_known_hosts)

@@ -1,0 +1,123 @@
+"""The stack's config, read into typed settings; every mistake told at once, by key."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pulumi
+from pulumi.runtime.config import CONFIG
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from components.cluster import ClusterSettings, problems
+from components.problems import Problem, SettingsError
+
+
+def load(config: pulumi.Config) -> ClusterSettings:
+    """Settings of the current stack. Raises pulumi.RunError, which ends in exit code 1."""
+    raw = {key: config.require(key) for key in _keys(config.name)}
+    try:
+        return parse(pulumi.get_stack(), raw)
+    except SettingsError as error:
+        raise pulumi.RunError(f"stack {pulumi.get_stack()}: {error}") from None
+
+
+def parse(stack: str, raw: Mapping[str, str]) -> ClusterSettings:
+    """Settings from config values as Pulumi hands them over: text, or JSON for objects.
+
+    Raises SettingsError with every mistake that can be seen.
+    """
+    found: list[Problem] = []
+    values = {key: _value(key, text, found) for key, text in raw.items()}
+    try:
+        settings = ClusterSettings.model_validate(values)
+    except ValidationError as error:
+        found += [_problem(details) for details in error.errors()]
+        raise SettingsError(_unique(found)) from None
+    if found := [*found, *problems(stack, settings)]:
+        raise SettingsError(_unique(found))
+    return settings
+
+
+def _keys(project: str) -> list[str]:
+    """All keys of the project's namespace: `pulumi.Config` reads keys, and cannot list them."""
+    return [
+        key.removeprefix(f"{project}:") for key in CONFIG.get() if key.startswith(f"{project}:")
+    ]
+
+
+def _value(key: str, text: str, found: list[Problem]) -> Any:
+    if not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        found.append(
+            Problem(
+                key=key, given=text, why=f"not JSON: {error.msg}", write="write an object in YAML"
+            )
+        )
+        return None
+
+
+def _problem(details: ErrorDetails) -> Problem:
+    path = [str(part) for part in details["loc"]]
+    key, kind = ".".join(path), details["type"]
+    if kind == "missing":
+        return Problem(key=key, given=None, why="it is needed", write=f"write {_help(path)}")
+    if kind == "extra_forbidden":
+        return _unknown_key(path, details["input"])
+    why = details["msg"][0].lower() + details["msg"][1:]
+    return Problem(key=key, given=details["input"], why=why, write=f"write {_help(path)}")
+
+
+def _unknown_key(path: list[str], given: object) -> Problem:
+    valid = _spelt(_model_at(path[:-1]))
+    close = difflib.get_close_matches(path[-1], valid, n=1)
+    return Problem(
+        key=".".join(path),
+        given=given,
+        why="there is no such setting",
+        write=f"write {close[0]}" if close else f"write one of {', '.join(valid)}",
+    )
+
+
+def _help(path: list[str]) -> str:
+    """What the setting's own description asks for."""
+    field = None
+    for length in range(len(path), 0, -1):
+        model = _model_at(path[: length - 1])
+        field = _fields(model).get(path[length - 1]) if model else None
+        if field is not None:
+            break
+    return (field.description if field else None) or "a value of the right form"
+
+
+def _model_at(path: Iterable[str]) -> type[BaseModel] | None:
+    """The settings model that a path leads to; a step into a mapping leads to its values."""
+    annotation: Any = ClusterSettings
+    for part in path:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            field = _fields(annotation).get(part)
+            annotation = field.annotation if field else None
+        else:
+            inner = getattr(annotation, "__args__", ())
+            annotation = inner[-1] if inner else None
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return annotation if is_model else None
+
+
+def _fields(model: type[BaseModel] | None) -> dict[str, FieldInfo]:
+    if model is None:
+        return {}
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _spelt(model: type[BaseModel] | None) -> list[str]:
+    return sorted(_fields(model))
+
+
+def _unique(found: Iterable[Problem]) -> list[Problem]:
+    return list({str(problem): problem for problem in found}.values())
