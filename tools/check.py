@@ -1,0 +1,77 @@
+"""`make check`: format, lint, types, shell scripts, Go."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.messages import say
+from tools.paths import CLONE
+
+# Where scripts of the project are not.
+_SKIPPED = (".git", ".venv", ".state")
+_BIN = Path(sys.executable).parent
+_TYPED = ("components", "stacks", "tools", "lab", "__main__.py")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: its title, and a function that gives its command line."""
+
+    title: str
+    command: Callable[[], Sequence[str]]
+    any_output_fails: bool = False
+
+
+CHECKS = (
+    Check(
+        "ruff format", lambda: [_tool("ruff"), "format", "--check", "--output-format=concise", "."]
+    ),
+    Check("ruff lint", lambda: [_tool("ruff"), "check", "--output-format=concise", "."]),
+    Check("mypy, strict", lambda: [_tool("mypy"), *_TYPED]),
+    Check("shellcheck", lambda: [_tool("shellcheck"), *map(str, shell_scripts(CLONE))]),
+)
+
+
+def run() -> int:
+    """Runs all checks, two at a time; 0 when all pass."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        passed = list(pool.map(_passes, CHECKS))
+    if not all(passed):
+        say(f"make check: {passed.count(False)} of {len(passed)} checks failed")
+    return 0 if all(passed) else 1
+
+
+def shell_scripts(folder: Path) -> Iterator[Path]:
+    """Every shell script below `folder`: by its suffix or its first line."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not path.is_file() or set(path.parts) & set(_SKIPPED):
+            continue
+        if path.suffix == ".sh" or (not path.suffix and _is_shell(path)):
+            yield path
+
+
+def _is_shell(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.readline(64).strip() in (b"#!/bin/sh", b"#!/usr/bin/env bash", b"#!/bin/bash")
+
+
+def _passes(check: Check) -> bool:
+    started = time.monotonic()
+    done = subprocess.run(check.command(), cwd=CLONE, capture_output=True, text=True, check=False)
+    output = (done.stdout + done.stderr).strip()
+    passed = done.returncode == 0 and not (check.any_output_fails and output)
+    seconds = time.monotonic() - started
+    say(f"{'ok  ' if passed else 'FAIL'} {check.title} ({seconds:.1f} s)")
+    if not passed:
+        say(output)
+    return passed
+
+
+def _tool(name: str) -> str:
+    beside = _BIN / name
+    return str(beside) if beside.exists() else shutil.which(name) or name

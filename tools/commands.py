@@ -1,0 +1,152 @@
+"""What each command does, in order."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools import (
+    cluster_api,
+    engine,
+    k3s_release,
+    packages,
+    processes,
+    pulumi_stack,
+    stackfile,
+    state,
+)
+from tools.engine import Engine
+from tools.files import write_private
+from tools.messages import ToolError, say
+from tools.paths import State, cache, clone_state
+from tools.stackfile import StackFile
+
+
+@dataclass(frozen=True)
+class Session:
+    """One command on one stack: what was chosen, and what the engine is told."""
+
+    stack: StackFile
+    engine: Engine
+    config: Path
+    env: Mapping[str, str]
+    state: State
+
+    def run(self, operation: str) -> None:
+        """Runs an operation of the engine."""
+        self.engine.run(operation, self.stack, self.config, self.env, self.state)
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets in clear. Raises ToolError for a stack not made yet."""
+        outputs = self.engine.outputs(self.stack, self.config, self.env)
+        if "kubeconfig" not in outputs:
+            raise _not_made(self.stack)
+        return outputs
+
+
+def up(name: str) -> None:
+    """Makes or changes the cluster; ends with its nodes, the seconds and the export line."""
+    started = time.monotonic()
+    session = _begin(name, makes_nodes=True, builds=True)
+    session.run("up")
+    kubeconfig = str(session.outputs()["kubeconfig"])
+    path = session.state.kubeconfig(name)
+    write_private(path, kubeconfig)
+    print(cluster_api.nodes_table(kubeconfig))
+    print(f"\nstack {name} is up after {time.monotonic() - started:.1f} s")
+    print(f"export KUBECONFIG={path}")
+
+
+def preview(name: str) -> None:
+    """Shows what `up` would do."""
+    _begin(name, builds=True).run("preview")
+
+
+def refresh(name: str) -> None:
+    """Compares the state with what there is."""
+    _begin_made(name).run("refresh")
+
+
+def destroy(name: str) -> None:
+    """Takes away all that the stack made, and what `make` kept for it."""
+    stack = stackfile.load(name)
+    if stack.is_local and not clone_state().checkpoint(name).exists():
+        say(f"stack {name} is not there: nothing to destroy")
+        return
+    session = _begin(name)
+    session.run("destroy")
+    state.forget(name, session.state)
+    print(f"stack {name} is gone")
+
+
+def outputs(name: str) -> None:
+    """Prints the outputs; secrets stay hidden."""
+    session = _begin_made(name)
+    argv = session.engine.outputs_command(session.stack, session.config)
+    if processes.run(argv, session.env) != 0:
+        raise _not_made(session.stack)
+
+
+def kubeconfig(name: str) -> None:
+    """Prints the kubeconfig alone."""
+    print(str(_begin_made(name).outputs()["kubeconfig"]).rstrip("\n"))
+
+
+def nodes(name: str) -> None:
+    """Prints the nodes as the cluster's API has them."""
+    print(cluster_api.nodes_table(str(_begin_made(name).outputs()["kubeconfig"])))
+
+
+COMMANDS: Mapping[str, Callable[[str], None]] = {
+    command.__name__: command
+    for command in (up, preview, refresh, destroy, outputs, kubeconfig, nodes)
+}
+
+
+def _begin_made(name: str) -> Session:
+    """A session on a stack that must be there already."""
+    stack = stackfile.load(name)
+    if stack.is_local and not clone_state().checkpoint(name).exists():
+        raise _not_made(stack)
+    return _begin(name)
+
+
+def _begin(name: str, *, makes_nodes: bool = False, builds: bool = False) -> Session:
+    """Chooses the engine and k3s and sets up what the command needs of them.
+
+    `builds`: the program will run, and so needs k3s's files. `makes_nodes`: it will also act.
+    """
+    stack, where, stored = stackfile.load(name), clone_state(), cache()
+    made = state.recall(name, where)
+    if makes_nodes and stack.is_local:
+        packages.ensure()
+    chosen = engine.choose(stack, stored, made.engine)
+    env = state.environment(stack, where, stored)
+    if chosen.executable and stack.is_local:
+        chosen, env = _with_plugins(chosen, env)
+    say(chosen.announcement())
+    if not stack.is_local:
+        return Session(stack, chosen, stack.path, env, where)
+    k3s = k3s_release.choose(stack, stored, made.k3s)
+    overrides: Mapping[str, Any] = {}
+    if builds:
+        say(f"k3s: {k3s.source} ({k3s.why})")
+        overrides = k3s_release.overrides(k3s, stack, stored)
+    if makes_nodes:
+        say(f"node image: {processes.build('lab.nodes.build', 'the node image')}")
+        state.remember(name, state.Choices(chosen.name, k3s.source), where)
+    config = stackfile.generate(stack, overrides, where)
+    return Session(stack, chosen, config, env, where)
+
+
+def _with_plugins(chosen: Engine, env: Mapping[str, str]) -> tuple[Engine, dict[str, str]]:
+    with_plugins, words = pulumi_stack.plugin_path(env)
+    notes = (words,) if words else ()
+    return Engine(chosen.name, chosen.why, chosen.executable, notes), with_plugins
+
+
+def _not_made(stack: StackFile) -> ToolError:
+    return ToolError(
+        f"stack {stack.name}", "it has not been made yet", f"run `make up STACK={stack.name}`"
+    )
