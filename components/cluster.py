@@ -6,7 +6,8 @@ from typing import Literal
 import pulumi
 from pydantic import Field
 
-from components import firewall, groups
+from components import firewall
+from components import groups as node_groups
 from components.groups import NodeGroup
 from components.k3s import settings as k3s_settings
 from components.k3s.cluster import K3s
@@ -33,14 +34,26 @@ class ClusterSettings(Settings):
     )
 
 
-def problems(name: str, settings: ClusterSettings) -> list[Problem]:
-    """Every mistake in the settings of the cluster `name` that no single field shows."""
-    nodes = groups.all_node_names(name, settings.groups)
-    return [
-        *groups.problems(name, settings.groups),
-        *k3s_settings.problems(settings.k3s, len(nodes)),
-        *local_settings.problems(name, settings.local, nodes, settings.k3s),
-    ]
+def problems(
+    name: str,
+    *,
+    groups: Mapping[str, NodeGroup] | None,
+    k3s: K3sSettings | None,
+    local: LocalSettings | None,
+) -> list[Problem]:
+    """Every mistake of the cluster `name` that no single field shows.
+
+    A part that is None could not be read: what depends on it is left out.
+    """
+    nodes = node_groups.all_node_names(name, groups) if groups else []
+    found: list[Problem] = []
+    if groups is not None:
+        found += node_groups.problems(name, groups)
+    if k3s is not None:
+        found += k3s_settings.problems(k3s, len(nodes))
+    if local is not None:
+        found += local_settings.problems(name, local, nodes, k3s)
+    return found
 
 
 class K3sCluster(pulumi.ComponentResource):
@@ -64,7 +77,7 @@ class K3sCluster(pulumi.ComponentResource):
     def __init__(
         self, name: str, *, settings: ClusterSettings, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        if found := problems(name, settings):
+        if found := problems(name, groups=settings.groups, k3s=settings.k3s, local=settings.local):
             raise SettingsError(found)
         super().__init__("k3s:cluster:K3sCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)

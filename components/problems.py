@@ -33,5 +33,5 @@ class SettingsError(ValueError):
 def _shown(value: object) -> str:
     if value is None:
         return "nothing"
-    text = value if isinstance(value, str) else repr(value)
+    text = str(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 from pulumi.runtime.config import CONFIG
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -31,14 +31,40 @@ def parse(stack: str, raw: Mapping[str, str]) -> ClusterSettings:
     """
     found: list[Problem] = []
     values = {key: _value(key, text, found) for key, text in raw.items()}
+    settings: ClusterSettings | None = None
     try:
         settings = ClusterSettings.model_validate(values)
     except ValidationError as error:
         found += [_problem(details) for details in error.errors()]
-        raise SettingsError(_unique(found)) from None
-    if found := [*found, *problems(stack, settings)]:
-        raise SettingsError(_unique(found))
+        for details in error.errors():
+            _take_out(values, details["loc"])
+    parts = {key: _part(key, values) for key in ("groups", "k3s", "local")}
+    found += problems(stack, **parts)
+    if found or settings is None:
+        raise SettingsError(list({str(problem): problem for problem in found}.values()))
     return settings
+
+
+def _take_out(values: Any, path: tuple[int | str, ...]) -> None:
+    """Remove what is wrong in itself, so that the rest can still be held against the rules."""
+    *way, last = path
+    for step in way:
+        if not isinstance(values, dict) or step not in values:
+            return
+        values = values[step]
+    if isinstance(values, dict):
+        values.pop(last, None)
+
+
+def _part(key: str, values: Mapping[str, Any]) -> Any:
+    """One part of the settings, None where it cannot be read by itself."""
+    field = ClusterSettings.model_fields[key]
+    if key not in values:
+        return None if field.is_required() else field.get_default(call_default_factory=True)
+    try:
+        return TypeAdapter(field.annotation).validate_python(values[key])
+    except ValidationError:
+        return None
 
 
 def _keys(project: str) -> list[str]:
@@ -117,7 +143,3 @@ def _fields(model: type[BaseModel] | None) -> dict[str, FieldInfo]:
 
 def _spelt(model: type[BaseModel] | None) -> list[str]:
     return sorted(_fields(model))
-
-
-def _unique(found: Iterable[Problem]) -> list[Problem]:
-    return list({str(problem): problem for problem in found}.values())

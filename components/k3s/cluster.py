@@ -64,7 +64,8 @@ class K3s(pulumi.ComponentResource):
                 self._child, pulumi.ResourceOptions(depends_on=[servers[first.name]])
             ),
         )
-        ready = pulumi.Output.all(*(r.stdout for r in registrations))
+        # Secret only for the SSH key that the connections hold.
+        ready = pulumi.Output.unsecret(pulumi.Output.all(*(r.stdout for r in registrations)))
         self.version = ready.apply(lambda _: settings.version)
         self.register_outputs({"version": self.version, "kubeconfig": self.kubeconfig})
 

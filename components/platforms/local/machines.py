@@ -47,7 +47,7 @@ def _machine(
     public = str(address(settings.public_cidr, name))
     container = script(
         name,
-        "node.sh",
+        ["podman.sh", "node.sh"],
         subject=name,
         variables={
             "CONTAINER": f"k3s-{name}",
@@ -73,6 +73,8 @@ def _machine(
         ],
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(after))),
     )
+    # Secret only for what stood on the script's standard input: a container's id is not.
+    container_id = pulumi.Output.unsecret(container.stdout)
     return Machine(
         name=name,
         group=group_name,
@@ -82,12 +84,12 @@ def _machine(
         public=Addresses(ipv4=pulumi.Output.from_input(public)),
         ssh=Ssh(
             # Known only when the container answers: whatever connects waits for that.
-            host=container.stdout.apply(lambda _: public),
+            host=container_id.apply(lambda _: public),
             user="root",
             port=22,
             private_key=operator_key.private_key_openssh,
             host_key=host_key.public_key_openssh,
         ),
-        id=container.stdout,
+        id=container_id,
         resource=container,
     )

@@ -11,7 +11,7 @@ def network(cluster: str, settings: LocalSettings, opts: pulumi.ResourceOptions)
     """Make both networks. What the host was like before is noted, and made so again on removal."""
     return script(
         f"{cluster}-network",
-        "network.sh",
+        ["podman.sh", "host.sh", "network.sh"],
         subject=network_name(cluster),
         variables={
             "NETWORK": network_name(cluster),

@@ -14,14 +14,16 @@ _SCRIPTS = Path(__file__).parent / "scripts"
 
 def script(
     resource: str,
-    name: str,
+    names: Sequence[str],
     *,
     subject: str,
     variables: Mapping[str, pulumi.Input[str]],
     triggers: Sequence[pulumi.Input[str]],
     opts: pulumi.ResourceOptions,
 ) -> local.Command:
-    """Run `scripts/<name>` with `create`, later with `delete`; `triggers` make the thing anew.
+    """Run the last of `names` (those before it are what it uses) with `create`, later `delete`.
+
+    A new value of one of `triggers` makes the thing anew.
 
     The script finds what `create` printed in PULUMI_COMMAND_STDOUT when it deletes.
     """
@@ -29,7 +31,7 @@ def script(
         resource,
         create=f"sh -s -- create {shlex.quote(subject)}",
         delete=f"sh -s -- delete {shlex.quote(subject)}",
-        stdin=scripts.standard_input([_SCRIPTS / "podman.sh", _SCRIPTS / name], variables),
+        stdin=scripts.standard_input([_SCRIPTS / name for name in names], variables),
         triggers=list(triggers),
         logging=local.Logging.STDERR,
         opts=pulumi.ResourceOptions.merge(

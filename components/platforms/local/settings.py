@@ -44,7 +44,7 @@ def address(cidr: ipaddress.IPv4Network, node: str) -> ipaddress.IPv4Address:
 
 
 def problems(
-    cluster: str, settings: LocalSettings, nodes: Sequence[str], k3s: K3sSettings
+    cluster: str, settings: LocalSettings, nodes: Sequence[str], k3s: K3sSettings | None
 ) -> Iterator[Problem]:
     """Mistakes that no single field shows."""
     if len(cluster) > 40:
@@ -60,7 +60,9 @@ def problems(
     }
     for key, cidr in ranges.items():
         yield from _too_narrow(key, cidr)
-    others = {"k3s.clusterCidr": k3s.cluster_cidr, "k3s.serviceCidr": k3s.service_cidr}
+    others = (
+        {"k3s.clusterCidr": k3s.cluster_cidr, "k3s.serviceCidr": k3s.service_cidr} if k3s else {}
+    )
     yield from _overlaps(ranges, others)
     for key, cidr in ranges.items():
         if cidr.prefixlen <= _NARROWEST:

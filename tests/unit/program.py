@@ -1,0 +1,16 @@
+"""The whole program, recorded."""
+
+import runpy
+from collections.abc import Mapping
+
+from tests.unit.recorder import Recording, record
+from tests.unit.stackfiles import ROOT, config_of
+
+
+def run_dev(overrides: Mapping[str, object] | None = None) -> Recording:
+    """`__main__.py` with the settings of `Pulumi.dev.yaml`, some of them other."""
+
+    def program() -> None:
+        runpy.run_path(str(ROOT / "__main__.py"))
+
+    return record(program, config_of("dev", overrides))

@@ -1,0 +1,72 @@
+"""k3s's configuration of a node, from plain values."""
+
+import yaml
+
+from components.k3s.config import (
+    NodeFacts,
+    ServerFacts,
+    agent_config,
+    bootstrap_config,
+    dump,
+    full_token,
+    join,
+    server_config,
+)
+from components.k3s.settings import K3sSettings
+
+SERVER = NodeFacts(name="dev-server-1", role="server", private=["10.0.0.2"], public=["203.0.113.2"])
+AGENT = NodeFacts(
+    name="dev-agent-1",
+    role="agent",
+    private=["10.0.0.3", "fd00::3"],
+    public=["203.0.113.3", "2001:db8::3"],
+    labels={"disk": "fast", "app": "db"},
+    taints=["dedicated=db:NoSchedule"],
+)
+SHARED = ServerFacts(agent_token="agents", tls_san=["203.0.113.2", "10.0.0.2"])
+SETTINGS = K3sSettings(version="v1.35.6+k3s1", disable=("traefik",), tls_san=("api.example",))
+TOKEN = full_token("ab" * 32, "server", "secret")
+
+
+def test_the_first_member_begins_a_cluster() -> None:
+    assert yaml.safe_load(dump(bootstrap_config(SERVER, SHARED, SETTINGS, "secret"))) == {
+        "cluster-init": True,
+        "token": "secret",
+        "agent-token": "agents",
+        "node-name": "dev-server-1",
+        "node-ip": "10.0.0.2",
+        "node-external-ip": "203.0.113.2",
+        "tls-san": ["203.0.113.2", "10.0.0.2", "api.example"],
+        "cluster-cidr": "10.42.0.0/16",
+        "service-cidr": "10.43.0.0/16",
+        "cluster-dns": "10.43.0.10",
+        "write-kubeconfig-mode": "0600",
+        "disable": ["traefik"],
+    }
+
+
+def test_a_server_joins_with_the_full_token_and_is_otherwise_the_same() -> None:
+    first = bootstrap_config(SERVER, SHARED, SETTINGS, "secret")
+    joined = server_config(SERVER, SHARED, SETTINGS, join("10.0.0.2", TOKEN))
+    assert joined["server"] == "https://10.0.0.2:6443"
+    assert joined["token"] == "K10" + "ab" * 32 + "::server:secret"
+    same = set(first) - {"cluster-init", "token"}
+    assert {key: joined[key] for key in same} == {key: first[key] for key in same}
+    assert set(joined) - same == {"server", "token"}
+
+
+def test_an_agent_is_told_both_families_of_its_addresses_on_both_sides() -> None:
+    assert yaml.safe_load(dump(agent_config(AGENT, join("10.0.0.2", TOKEN)))) == {
+        "server": "https://10.0.0.2:6443",
+        "token": TOKEN,
+        "node-name": "dev-agent-1",
+        "node-ip": "10.0.0.3,fd00::3",
+        "node-external-ip": "203.0.113.3,2001:db8::3",
+        "node-label": ["app=db", "disk=fast"],
+        "node-taint": ["dedicated=db:NoSchedule"],
+    }
+
+
+def test_a_node_without_public_addresses_has_no_external_ip() -> None:
+    hidden = NodeFacts(name="n", role="agent", private=["10.0.0.3"], public=[])
+    assert "node-external-ip" not in agent_config(hidden, join("10.0.0.2", TOKEN))

@@ -1,0 +1,54 @@
+"""How scripts and secrets get to where they run."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from components import scripts
+from tests.unit.stackfiles import ROOT
+
+
+def run(text: str, *arguments: str) -> str:
+    return subprocess.run(
+        ["sh", "-s", "--", *arguments], input=text, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_any_value_arrives_as_it_is(tmp_path: Path) -> None:
+    script = tmp_path / "script.sh"
+    script.write_text('main() { printf "%s" "$VALUE"; }\nmain "$@" </dev/null\n')
+    value = 'it\'s $HOME `id` \\ "quoted"\nsecond line\n'
+    assert run(scripts.compose([script], {"VALUE": value})) == value
+
+
+def test_a_child_that_reads_does_not_eat_the_rest_of_the_script(tmp_path: Path) -> None:
+    script = tmp_path / "script.sh"
+    script.write_text('main() { cat; echo "$1 done"; }\nmain "$@" </dev/null\n')
+    assert run(scripts.compose([script], {}), "create") == "create done\n"
+
+
+@pytest.mark.parametrize("name", ["lower", "A-B", "1A", "A B"])
+def test_what_is_no_variable_name_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="upper-case shell variable name"):
+        scripts.compose([], {name: "x"})
+
+
+def test_the_command_is_bounded_in_time_and_runs_as_root() -> None:
+    assert scripts.command("create", "install:n", user="root", seconds=60) == (
+        "timeout -k 10 60 sh -s -- create install:n"
+    )
+    assert scripts.command("create", "install:n", user="ubuntu", seconds=60).startswith("sudo -n ")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        path
+        for path in ROOT.glob("components/**/scripts/*.sh")
+        if path.name not in {"lib.sh", "service.sh", "podman.sh", "host.sh"}
+    ],
+    ids=lambda path: path.name,
+)
+def test_every_script_protects_itself_from_its_children(script: Path) -> None:
+    assert script.read_text().endswith('\nmain "$@" </dev/null\n')
