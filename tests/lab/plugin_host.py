@@ -1,0 +1,149 @@
+"""A plugin's executable, started and spoken to as an engine does it."""
+
+import os
+import queue
+import subprocess
+from collections.abc import Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import (
+    engine_pb2,
+    engine_pb2_grpc,
+    plugin_pb2,
+    provider_pb2,
+    provider_pb2_grpc,
+)
+
+from lab.engine.values import Properties, from_struct, to_struct
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = ROOT / "lab" / "plugins" / "bin"
+_CALL_SECONDS = 60
+
+
+class RecordingEngine(engine_pb2_grpc.EngineServicer):
+    """Takes the log messages of a plugin."""
+
+    def __init__(self) -> None:
+        self.messages: list[engine_pb2.LogRequest] = []
+        self.arrived: queue.Queue[engine_pb2.LogRequest] = queue.Queue()
+
+    def Log(self, request: engine_pb2.LogRequest, context: Any) -> empty_pb2.Empty:  # noqa: ARG002, N802
+        self.messages.append(request)
+        self.arrived.put(request)
+        return empty_pb2.Empty()
+
+    def status_lines(self) -> list[str]:
+        """All lines that were sent as passing status."""
+        return [line for m in self.messages if m.ephemeral for line in m.message.split("\n")]
+
+    def wait_for(self, text: str, seconds: float = 10) -> None:
+        """Wait until a message with the text has come."""
+        while text not in self.arrived.get(timeout=seconds).message:
+            pass
+
+
+@dataclass
+class Plugin:
+    """The calls of an engine, with plain properties in and out."""
+
+    process: "subprocess.Popen[str]"
+    engine: RecordingEngine
+    stub: Any
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def urn(self, type_: str, name: str = "it") -> str:
+        return f"urn:pulumi:test::test::{type_}::{name}"
+
+    def check(self, type_: str, inputs: Properties) -> Properties:
+        """The checked inputs; what was wrong with them is in ``failures``."""
+        request = provider_pb2.CheckRequest(urn=self.urn(type_), news=to_struct(inputs))
+        response = self.stub.Check(request, timeout=_CALL_SECONDS)
+        self.failures = {failure.property: failure.reason for failure in response.failures}
+        return from_struct(response.inputs)
+
+    def create(
+        self, type_: str, inputs: Properties, *, preview: bool = False, timeout: float = 0
+    ) -> tuple[str, Properties]:
+        """(id, state)."""
+        request = provider_pb2.CreateRequest(
+            urn=self.urn(type_), properties=to_struct(inputs), preview=preview, timeout=timeout
+        )
+        response = self.stub.Create(request, timeout=_CALL_SECONDS)
+        return response.id, from_struct(response.properties)
+
+    def make(self, type_: str, inputs: Properties) -> Properties:
+        """Check and create, as an engine does; the state."""
+        checked = self.check(type_, inputs)
+        assert not self.failures
+        return self.create(type_, checked)[1]
+
+    def diff(self, type_: str, old: Properties, new: Properties) -> Any:
+        request = provider_pb2.DiffRequest(
+            urn=self.urn(type_), old_inputs=to_struct(old), news=to_struct(new)
+        )
+        return self.stub.Diff(request, timeout=_CALL_SECONDS)
+
+    def update(
+        self, type_: str, state: Properties, inputs: Properties, *, preview: bool = False
+    ) -> Properties:
+        request = provider_pb2.UpdateRequest(
+            id="it-1",
+            urn=self.urn(type_),
+            olds=to_struct(state),
+            news=to_struct(inputs),
+            preview=preview,
+        )
+        return from_struct(self.stub.Update(request, timeout=_CALL_SECONDS).properties)
+
+    def delete(self, type_: str, state: Properties) -> None:
+        request = provider_pb2.DeleteRequest(
+            id="it-1", urn=self.urn(type_), properties=to_struct(state)
+        )
+        self.stub.Delete(request, timeout=_CALL_SECONDS)
+
+    def read(self, type_: str, state: Properties, inputs: Properties) -> Any:
+        request = provider_pb2.ReadRequest(
+            id="it-1", urn=self.urn(type_), properties=to_struct(state), inputs=to_struct(inputs)
+        )
+        return self.stub.Read(request, timeout=_CALL_SECONDS)
+
+    def cancel(self) -> None:
+        self.stub.Cancel(empty_pb2.Empty(), timeout=_CALL_SECONDS)
+
+    def info(self) -> plugin_pb2.PluginInfo:
+        info: plugin_pb2.PluginInfo = self.stub.GetPluginInfo(
+            empty_pb2.Empty(), timeout=_CALL_SECONDS
+        )
+        return info
+
+
+@contextmanager
+def running(package: str, environment: dict[str, str] | None = None) -> Iterator[Plugin]:
+    """The plugin of a package, ended with the block."""
+    engine = RecordingEngine()
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    engine_pb2_grpc.add_EngineServicer_to_server(engine, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    process = subprocess.Popen(
+        [BIN / f"pulumi-resource-{package}", f"127.0.0.1:{port}"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={k: v for k, v in os.environ.items() if k != "SSH_AUTH_SOCK"} | (environment or {}),
+    )
+    try:
+        assert process.stdout is not None
+        address = f"127.0.0.1:{int(process.stdout.readline())}"
+        with grpc.insecure_channel(address) as channel:
+            yield Plugin(process, engine, provider_pb2_grpc.ResourceProviderStub(channel))
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        server.stop(None)
