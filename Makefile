@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help up preview refresh destroy outputs kubeconfig nodes test check clean
+.PHONY: help up preview refresh destroy outputs kubeconfig nodes test check pin clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,6 +27,9 @@ test: ## all tests; ARGS="-k word" picks some
 
 check: ## format, lint, types, shell scripts, Go
 	@tools/bootstrap.sh develop && exec $(python) -m tools check
+
+pin: ## record the digests of today's releases, to be read and committed
+	@tools/bootstrap.sh program && exec $(python) -m tools pin
 
 clean: ## remove what the project made in this folder, when no stack is up
 	@exec python3 tools/clean.py

@@ -96,7 +96,7 @@ def fetch(wanted: str, cache: Cache) -> Path:
         checksums = artifacts.ReleaseFiles(arch=arch).checksums
         sums_url = assets(wanted, arch)[0].sums_url
         (unfinished / checksums).write_text(downloads.text(sums_url))
-        _fetch_installer(unfinished)
+        fetch_installer(unfinished)
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.replace(folder)
     return folder
@@ -111,7 +111,7 @@ def is_whole(folder: Path, arch: str) -> bool:
     return True
 
 
-def _fetch_installer(folder: Path) -> None:
+def fetch_installer(folder: Path) -> None:
     """k3s's installer at the commit and digest that the program pins."""
     pinned = artifacts.from_release("").installer
     url = pinned.replace(releases.K3S_INSTALLER.official, releases.K3S_INSTALLER.base)

@@ -12,6 +12,7 @@ from pathlib import Path
 from tools import releases
 from tools.https import unreachable
 from tools.messages import ToolError, say
+from tools.paths import cache
 from tools.releases import Asset
 
 # Older ones do not know the file backend's projects or the flags that `make` uses.
@@ -40,10 +41,14 @@ def pinned_version() -> str:
 
 
 def asset() -> Asset:
-    """The pinned CLI for this machine, in the layout of get.pulumi.com."""
+    """The pinned CLI for this machine."""
+    return asset_for(platform.system().lower(), releases.architecture())
+
+
+def asset_for(system: str, arch: str) -> Asset:
+    """The pinned CLI for linux or darwin, amd64 or arm64, in the layout of get.pulumi.com."""
     version = pinned_version()
-    system = platform.system().lower()
-    cpu = {"amd64": "x64", "arm64": "arm64"}[releases.architecture()]
+    cpu = {"amd64": "x64", "arm64": "arm64"}[arch]
     return Asset(
         releases.PULUMI,
         f"pulumi-v{version}-{system}-{cpu}.tar.gz",
@@ -79,12 +84,12 @@ def download(folder: Path) -> Path:
 
 def unpack(archive: Path, folder: Path) -> None:
     """Unpacks the archive's `pulumi/<executable>` entries, and nothing else, into `folder`."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     with tarfile.open(archive) as tar:
         for member in tar:
             parent, _, name = member.name.removeprefix("./").partition("/")
             content = tar.extractfile(member) if member.isfile() else None
-            if parent != "pulumi" or not name or "/" in name or content is None:
+            if parent != "pulumi" or name in ("", "..") or "/" in name or content is None:
                 continue
             with (folder / name).open("wb") as file:
                 shutil.copyfileobj(content, file)
@@ -98,7 +103,9 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def _version(executable: str) -> tuple[int, int, int] | None:
-    quiet = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    # With a home of the project's own: the CLI makes ~/.pulumi as soon as it runs.
+    home = str(cache().pulumi_home)
+    quiet = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_HOME": home}
     try:
         shown = subprocess.run(
             [executable, "version"],

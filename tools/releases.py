@@ -67,7 +67,7 @@ class Asset:
 
     def digest(self) -> str:
         """Its SHA-256 as the release says it, and as the lock file does where it knows it."""
-        published = downloads.expected(downloads.checksums(self.sums_url), self.name, self.sums_url)
+        published = self.published()
         pinned = lock()["sha256"].get(self.official, published)
         if published != pinned:
             raise DownloadError(
@@ -77,6 +77,11 @@ class Asset:
                 "what changed",
             )
         return published
+
+    def published(self, *, official: bool = False) -> str:
+        """Its SHA-256 as the release says it, at the mirror or at the official address."""
+        url = f"{self.source.official}/{self.sums_path}" if official else self.sums_url
+        return downloads.expected(downloads.checksums(url), self.name, url)
 
     def fetch(self, folder: Path) -> Path:
         """Downloads it into `folder`, checked. Raises DownloadError."""

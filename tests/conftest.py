@@ -1,0 +1,116 @@
+"""What all tests share: what the machine can do, the node image and the k3s that it runs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tools import pulumi_cli
+from tools.https import unreachable
+from tools.releases import K3S, PULUMI
+
+CLONE = Path(__file__).resolve().parent.parent
+_ROOT_PROGRAMS = ("podman", "mmdebstrap")
+
+
+@dataclass(frozen=True)
+class K3sRelease:
+    """A release folder, and the version of the k3s in it."""
+
+    folder: Path
+    version: str
+
+
+@pytest.fixture(scope="session")
+def node_image(request: pytest.FixtureRequest) -> str:
+    """Reference of the node image, built if it is not there."""
+    return _built(request, "lab.nodes.build")
+
+
+@pytest.fixture(scope="session")
+def k3s_release(request: pytest.FixtureRequest) -> K3sRelease:
+    """The lab's k3s, built if it is not there: minutes the first time."""
+    folder = Path(_built(request, "lab.k3s.build"))
+    return K3sRelease(folder, folder.name)
+
+
+def pytest_report_header() -> list[str]:
+    """What is tested with, and what is left out and why."""
+    lines = [f"network: {_no_network() or 'there'}"]
+    lines += [f"{marker}: skipped, {why}" for marker, why in _cannot().items()]
+    return lines
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out tests of the real addresses without a network, and skips what cannot run here."""
+    cannot = _cannot()
+    for item in items:
+        for marker, why in cannot.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=why))
+    needing = [item for item in items if item.get_closest_marker("network")]
+    if needing and (reason := _no_network()):
+        config.hook.pytest_deselected(items=needing)
+        items[:] = [item for item in items if item not in needing]
+        config.stash[_DESELECTED] = f"{len(needing)} tests of the real addresses left out: {reason}"
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Says what the closing line only counts."""
+    if said := config.stash.get(_DESELECTED, ""):
+        terminalreporter.write_line(said)
+
+
+_DESELECTED = pytest.StashKey[str]()
+_found: dict[str, str | None] = {}
+
+
+def _no_network() -> str | None:
+    if "network" not in _found:
+        # One look for both: where Pulumi's releases are out of reach, k3s's are not asked for.
+        _found["network"] = unreachable(f"{PULUMI.official}/") or unreachable(K3S.official)
+    return _found["network"]
+
+
+def _cannot() -> dict[str, str]:
+    """Markers of tests that cannot run here, and why."""
+    cannot = {}
+    missing = [name for name in _ROOT_PROGRAMS if shutil.which(name) is None]
+    if os.geteuid() != 0:
+        cannot["nodes"] = "nodes need root: run make test as root"
+    elif missing:
+        cannot["nodes"] = f"{', '.join(missing)} not installed"
+    cli, why = pulumi_cli.on_path()
+    if cli is None:
+        cannot["pulumi"] = why
+    return cannot
+
+
+def _built(request: pytest.FixtureRequest, module: str) -> str:
+    """Runs a builder of the lab, its progress shown; gives what it printed."""
+    with _shown(request.config):
+        done = subprocess.run(
+            [sys.executable, "-m", module],
+            cwd=CLONE,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    if done.returncode != 0:
+        pytest.fail(f"{module} ended with exit code {done.returncode}, see above", pytrace=False)
+    return done.stdout.strip().splitlines()[-1]
+
+
+@contextmanager
+def _shown(config: pytest.Config) -> Iterator[None]:
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        yield
