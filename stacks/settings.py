@@ -62,7 +62,8 @@ def _part(key: str, values: Mapping[str, Any]) -> Any:
     if key not in values:
         return None if field.is_required() else field.get_default(call_default_factory=True)
     try:
-        return TypeAdapter(field.annotation).validate_python(values[key])
+        annotation: Any = field.annotation
+        return TypeAdapter(annotation).validate_python(values[key])
     except ValidationError:
         return None
 

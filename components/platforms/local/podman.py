@@ -9,7 +9,7 @@ from pulumi_command import local
 
 from components import scripts
 
-_SCRIPTS = Path(__file__).parent / "scripts"
+SCRIPTS = Path(__file__).parent / "scripts"
 
 
 def script(
@@ -31,7 +31,7 @@ def script(
         resource,
         create=f"sh -s -- create {shlex.quote(subject)}",
         delete=f"sh -s -- delete {shlex.quote(subject)}",
-        stdin=scripts.standard_input([_SCRIPTS / name for name in names], variables),
+        stdin=scripts.standard_input([SCRIPTS / name for name in names], variables),
         triggers=list(triggers),
         logging=local.Logging.STDERR,
         opts=pulumi.ResourceOptions.merge(

@@ -1,0 +1,57 @@
+"""kubectl on the test's side, and what a cluster must look like from there."""
+
+import json
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """The release's own kubectl, with a kubeconfig."""
+
+    k3s: Path
+    kubeconfig: Path
+
+    def __call__(self, *words: str, stdin: str | None = None) -> str:
+        run = subprocess.run(
+            [str(self.k3s), "kubectl", "--kubeconfig", str(self.kubeconfig), *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert run.returncode == 0, f"kubectl {' '.join(words)}: {run.stderr}"
+        return run.stdout
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self(*words, "--output", "json"))
+
+
+def until(seconds: float, what: str, holds: Callable[[], object]) -> None:
+    """Ask again until it holds; its last word is told when the time is over."""
+    deadline = monotonic() + seconds
+    while not (last := holds()):
+        assert monotonic() < deadline, f"not within {seconds} s: {what} ({last!r})"
+        sleep(0.2)
+
+
+def wrong_addresses(nodes: Sequence[Mapping[str, Any]], declared: Sequence[Any]) -> list[str]:
+    """What of the Nodes' addresses is not as the stack's outputs declare it."""
+    found = {node["metadata"]["name"]: node["status"]["addresses"] for node in nodes}
+    wrong = []
+    for node in declared:
+        for kind, side in (("InternalIP", "private"), ("ExternalIP", "public")):
+            has = [a["address"] for a in found.get(node["name"], ()) if a["type"] == kind]
+            if has != node["addresses"][side]:
+                wrong.append(f"{node['name']}: {kind} {has}, not {node['addresses'][side]}")
+    return wrong
+
+
+def is_ready(node: Mapping[str, Any]) -> bool:
+    conditions = {c["type"]: c["status"] for c in node["status"]["conditions"]}
+    return conditions.get("Ready") == "True"

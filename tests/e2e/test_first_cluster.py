@@ -1,0 +1,280 @@
+"""The dev stack's shape on this machine: one server, two agents, made and taken away by `make`.
+
+The tests run in the order in which they stand: the last one takes the cluster away.
+"""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import host
+from tests.e2e import secrets
+from tests.e2e.conftest import SETTINGS, STACK, Cluster
+from tests.e2e.kubernetes import is_ready, until, wrong_addresses
+
+pytestmark = pytest.mark.nodes
+
+AGENTS = [f"{STACK}-agent-1", f"{STACK}-agent-2"]
+WEB = Path(__file__).with_name("web.yaml")
+
+
+def on_node(container: str, *command: str, stdin: str | None = None) -> str:
+    run = subprocess.run(
+        ["podman", "exec", "--interactive", container, *command],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return run.stdout
+
+
+def ssh_logins(cluster: Cluster) -> int:
+    """How often anybody logged in on any node, by sshd's own words."""
+    journals = [on_node(c, "journalctl", "--no-pager", "-t", "sshd") for c in cluster.containers]
+    return sum(journal.count("Accepted publickey") for journal in journals)
+
+
+def test_make_up_ends_with_the_nodes_the_seconds_and_the_line_to_export(cluster: Cluster) -> None:
+    last = cluster.up.stdout.strip().splitlines()
+    assert re.fullmatch(rf"stack {STACK} is up after \d+\.\d s", last[-2])
+    assert last[-1] == f"export KUBECONFIG={cluster.kubectl.kubeconfig}"
+    for node in (f"{STACK}-server-1", *AGENTS):
+        assert re.search(rf"^{node} +Ready", cluster.up.stdout, re.MULTILINE)
+
+
+def test_one_server_and_two_agents_are_ready_with_the_version_that_was_asked_for(
+    cluster: Cluster,
+) -> None:
+    nodes = {node["metadata"]["name"]: node for node in cluster.nodes()}
+    assert set(nodes) == {f"{STACK}-server-1", *AGENTS}
+    assert all(map(is_ready, nodes.values()))
+    versions = {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes.values()}
+    assert versions == {cluster.outputs["k3sVersion"]}
+
+
+def test_the_wide_listing_shows_roles_and_both_addresses(cluster: Cluster) -> None:
+    rows = cluster.kubectl("get", "nodes", "--output", "wide").splitlines()[1:]
+    print("\n".join(rows))
+    assert wrong_addresses(cluster.nodes(), cluster.outputs["nodes"]) == []
+    listed = {row.split()[0]: row for row in rows}
+    assert "control-plane" in listed[f"{STACK}-server-1"]
+    for node in cluster.outputs["nodes"]:
+        for side in ("private", "public"):
+            assert node["addresses"][side][0] in listed[node["name"]].split()
+
+
+def test_labels_of_the_group_are_on_its_nodes_only(cluster: Cluster) -> None:
+    labelled = cluster.kubectl("get", "nodes", "-l", "tests.example/disk=fast", "-o", "name")
+    assert sorted(labelled.split()) == [f"node/{agent}" for agent in AGENTS]
+
+
+def test_a_service_answers_by_name_from_a_pod_on_each_agent(cluster: Cluster) -> None:
+    cluster.kubectl("apply", "--filename", "-", stdin=WEB.read_text())
+    cluster.kubectl("rollout", "status", "deployment/web", "--timeout", "100s")
+    pods = cluster.kubectl.json("get", "pods", "--selector", "app=web")["items"]
+    assert sorted(pod["spec"]["nodeName"] for pod in pods) == AGENTS
+    names = {pod["metadata"]["name"] for pod in pods}
+    for pod in sorted(names):
+        answered: set[str] = set()
+
+        def asks(pod: str = pod, answered: set[str] = answered) -> bool:
+            words = ["exec", pod, "--", "/http-echo", "get", "http://web.default.svc.cluster.local"]
+            run = cluster.kubectl(*words)
+            answered.update(name for name in names if name in run)
+            return answered == names
+
+        # Each of the two replicas answers in turn: so the other node is reached as well.
+        until(60, f"both replicas answer {pod} by the Service's name", asks)
+
+
+def test_logs_of_a_pod_on_an_agent_come_through_the_server(cluster: Cluster) -> None:
+    assert "/" in cluster.kubectl("logs", "--selector", "app=web", "--tail", "3", "--prefix")
+
+
+def test_the_kubeconfig_is_named_after_the_stack_and_for_its_user_alone(cluster: Cluster) -> None:
+    file = cluster.kubectl.kubeconfig
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert yaml.safe_load(file.read_text())["current-context"] == STACK
+    printed = cluster.workspace.make("kubeconfig")
+    assert yaml.safe_load(printed.stdout) == yaml.safe_load(file.read_text())
+
+
+def test_make_nodes_lists_them_without_a_kubectl(cluster: Cluster) -> None:
+    printed = cluster.workspace.make("nodes")
+    assert printed.code == 0, printed.text
+    for node in cluster.outputs["nodes"]:
+        line = next(row for row in printed.stdout.splitlines() if row.startswith(node["name"]))
+        assert {"Ready", *node["addresses"]["private"], *node["addresses"]["public"]} <= set(
+            line.split()
+        )
+
+
+def test_a_second_up_changes_nothing_and_makes_no_ssh_connection(cluster: Cluster) -> None:
+    logins = ssh_logins(cluster)
+    assert logins > 0
+    again = cluster.workspace.make("up")
+    assert again.code == 0, again.text
+    assert re.search(r"^up done: \d+ unchanged; [\d.]+ s$", again.text, re.MULTILINE), again.text
+    assert ssh_logins(cluster) == logins
+
+
+def test_the_same_holds_after_a_refresh(cluster: Cluster) -> None:
+    logins = ssh_logins(cluster)
+    refreshed = cluster.workspace.make("refresh")
+    assert refreshed.code == 0, refreshed.text
+    again = cluster.workspace.make("up")
+    assert again.code == 0, again.text
+    assert re.search(r"^up done: \d+ unchanged; [\d.]+ s$", again.text, re.MULTILINE), again.text
+    assert ssh_logins(cluster) == logins
+
+
+def _secrets(cluster: Cluster) -> dict[str, str]:
+    outputs = cluster.outputs
+    user = yaml.safe_load(outputs["kubeconfig"])["users"][0]["user"]
+    texts = {
+        "server token": outputs["serverToken"].rpartition(":")[2],
+        "agent token": outputs["agentToken"].rpartition(":")[2],
+        "operator's key": outputs["sshPrivateKey"],
+        "kubeconfig's key": user["client-key-data"],
+        "passphrase": (cluster.workspace.state / "passphrase").read_text().strip(),
+    }
+    for container in cluster.containers:
+        texts[f"host key of {container}"] = on_node(
+            container, "cat", "/etc/ssh/ssh_host_ed25519_key"
+        )
+    return secrets.canaries(texts)
+
+
+def test_no_secret_is_in_output_or_logs(cluster: Cluster) -> None:
+    texts = {f"make, {n}": text for n, text in enumerate(cluster.workspace.said)}
+    # `make kubeconfig` prints its own, and nothing else: asked for, and only there.
+    texts = {place: text for place, text in texts.items() if "client-key-data" not in text}
+    texts["make outputs"] = cluster.workspace.make("outputs").text
+    for container in cluster.containers:
+        texts[f"journal of {container}"] = on_node(container, "journalctl", "--no-pager")
+        inspected = ["podman", "inspect", container]
+        texts[f"podman inspect {container}"] = subprocess.run(
+            inspected, capture_output=True, text=True, check=True
+        ).stdout
+    assert secrets.in_texts(_secrets(cluster), texts) == []
+
+
+def test_no_secret_is_in_the_state_in_clear(cluster: Cluster) -> None:
+    state = cluster.workspace.state
+    files = [f for f in state.rglob("*") if f.is_file()]
+    meant = {state / "passphrase", cluster.kubectl.kubeconfig}
+    assert meant <= set(files)
+    assert secrets.in_files(_secrets(cluster), [f for f in files if f not in meant]) == []
+    assert all(file.stat().st_mode & 0o077 == 0 for file in meant)
+
+
+def test_no_secret_was_in_any_process_arguments(cluster: Cluster) -> None:
+    seen = {arguments: arguments for arguments in cluster.arguments}
+    assert any("sh -s -- create install:" in arguments for arguments in seen)
+    assert secrets.in_texts(_secrets(cluster), seen) == []
+
+
+def test_no_secret_is_in_a_file_that_anybody_can_read(cluster: Cluster) -> None:
+    found = secrets.readable_by_all(
+        _secrets(cluster),
+        [cluster.workspace.folder, Path("/tmp"), Path("/dev/shm"), Path("/var/tmp")],  # noqa: S108
+    )
+    for container in cluster.containers:
+        found += secrets.readable_by_all_on_node(_secrets(cluster), container)
+    assert found == []
+
+
+def test_a_planted_secret_is_found_in_each_of_these_places(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    canary = {"canary": "a-canary-that-sings-4f1c"}
+    node = cluster.containers[1]
+    on_node(node, "sh", "-c", "umask 022; cat >/etc/planted", stdin=canary["canary"])
+    try:
+        found = secrets.readable_by_all_on_node(canary, node)
+    finally:
+        on_node(node, "rm", "/etc/planted")
+    assert found == [f"{node}: /etc/planted"]
+
+    planted = Path("/var/tmp/k3s-pulumi-planted")  # noqa: S108 - a place that anybody can read
+    planted.write_text(canary["canary"])
+    try:
+        planted.chmod(0o644)
+        assert secrets.readable_by_all(canary, [planted.parent]) == [str(planted)]
+        planted.chmod(0o600)
+        assert secrets.readable_by_all(canary, [planted.parent]) == []
+    finally:
+        planted.unlink()
+
+    inside = tmp_path / "state.json"
+    inside.write_text(json.dumps({"token": canary["canary"]}))
+    assert secrets.in_files(canary, [inside]) == [f"{inside}: canary"]
+
+    with secrets.ArgumentWatch() as watch:
+        argument = ["podman", "exec", node, "sh", "-c", "sleep 1 # " + canary["canary"]]
+        subprocess.run(argument, check=True)
+    assert secrets.in_texts(canary, {a: a for a in watch.seen})
+
+
+def test_a_node_without_its_external_ip_is_noticed(cluster: Cluster) -> None:
+    node = cluster.containers[2]
+    config = "/etc/rancher/k3s/config.yaml"
+    before = on_node(node, "cat", config)
+    without = re.sub(r"(?m)^node-external-ip:.*\n", "", before)
+    assert without != before
+    try:
+        on_node(node, "sh", "-c", f"cat >{config}", stdin=without)
+        on_node(node, "systemctl", "restart", "k3s-agent")
+        until(
+            60,
+            "the fault is told",
+            lambda: wrong_addresses(cluster.nodes(), cluster.outputs["nodes"]),
+        )
+    finally:
+        on_node(node, "sh", "-c", f"cat >{config}", stdin=before)
+        on_node(node, "systemctl", "restart", "k3s-agent")
+    until(
+        60,
+        "the addresses are right again",
+        lambda: not wrong_addresses(cluster.nodes(), cluster.outputs["nodes"]),
+    )
+
+
+def test_an_agent_that_is_taken_out_is_drained_and_gone_and_the_others_are_left_alone(
+    cluster: Cluster,
+) -> None:
+    groups = SETTINGS["groups"]
+    assert isinstance(groups, dict)
+    fewer = groups | {
+        "agent": {"role": "agent", "nodes": ["2"], "labels": groups["agent"]["labels"]}
+    }
+    cluster.workspace.configure(groups=fewer)
+    try:
+        gone = cluster.workspace.make("up")
+        assert gone.code == 0, gone.text
+        assert sorted(n["metadata"]["name"] for n in cluster.nodes()) == [
+            AGENTS[1],
+            f"{STACK}-server-1",
+        ]
+        assert re.search(r"^up done: 5 deleted, \d+ unchanged; ", gone.text, re.MULTILINE), (
+            gone.text
+        )
+    finally:
+        cluster.workspace.configure(groups=groups)
+    back = cluster.workspace.make("up")
+    assert back.code == 0, back.text
+    assert all(map(is_ready, cluster.nodes()))
+    assert len(cluster.nodes()) == 3
+
+
+def test_destroy_leaves_nothing_and_the_host_as_it_was(cluster: Cluster) -> None:
+    gone = cluster.workspace.make("destroy")
+    assert gone.code == 0, gone.text
+    assert host.differences(cluster.before, host.facts()) == []
+    assert not cluster.kubectl.kubeconfig.exists()
