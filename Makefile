@@ -1,5 +1,5 @@
 # Every command sets up what it needs, says so in a line, and is quick when it is there.
-# What can be said: STACK=<name> (dev), ENGINE=pulumi|lab, K3S=release|lab.
+# What can be said: STACK=<name> (dev), ENGINE=pulumi|lab, K3S=release|lab, ARGS=<further words>.
 STACK ?= dev
 export STACK
 MAKEFLAGS += --no-print-directory
@@ -20,7 +20,7 @@ outputs: ## what the stack gives; secrets stay hidden
 kubeconfig: ## the kubeconfig alone, on standard output
 nodes: ## the nodes as the cluster sees them; needs no kubectl
 up preview refresh destroy outputs kubeconfig nodes:
-	@tools/bootstrap.sh program && exec $(python) -m tools $@ --stack "$$STACK"
+	@tools/bootstrap.sh program && exec $(python) -m tools $@ --stack "$$STACK" $(ARGS)
 
 test: ## all tests; ARGS="-k word" picks some
 	@tools/bootstrap.sh develop && exec $(python) -m tools test -- $(ARGS)

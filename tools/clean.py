@@ -33,7 +33,9 @@ def clean(clone: Path) -> int:
         )
         return 1
     for path in [*(clone / name for name in _MADE), *bytecode(clone)]:
-        if path.exists():
+        if path.is_symlink():
+            path.unlink()
+        elif path.exists():
             shutil.rmtree(path)
     print(f"clean. The cache folder, which other clones share, stays: rm -rf {_cache()}")
     return 0

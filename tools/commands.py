@@ -80,10 +80,10 @@ def destroy(name: str) -> None:
     print(f"stack {name} is gone")
 
 
-def outputs(name: str) -> None:
-    """Prints the outputs; secrets stay hidden."""
+def outputs(name: str, *flags: str) -> None:
+    """Prints the outputs; `flags` are --json and, for secrets in clear, --show-secrets."""
     session = _begin_made(name)
-    argv = session.engine.outputs_command(session.stack, session.config)
+    argv = session.engine.outputs_command(session.stack, session.config, *flags)
     if processes.run(argv, session.env) != 0:
         raise _not_made(session.stack)
 
@@ -98,7 +98,7 @@ def nodes(name: str) -> None:
     print(cluster_api.nodes_table(str(_begin_made(name).outputs()["kubeconfig"])))
 
 
-COMMANDS: Mapping[str, Callable[[str], None]] = {
+COMMANDS: Mapping[str, Callable[..., None]] = {
     command.__name__: command
     for command in (up, preview, refresh, destroy, outputs, kubeconfig, nodes)
 }

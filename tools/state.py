@@ -23,7 +23,8 @@ def environment(stack: StackFile, state: State, cache: Cache) -> dict[str, str]:
     if not stack.is_local:
         return env
     cache.pulumi_home.mkdir(parents=True, exist_ok=True)
-    state.backend.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state.made()
+    state.backend.mkdir(exist_ok=True, mode=0o700)
     env |= {
         "PULUMI_BACKEND_URL": state.backend.as_uri(),
         "PULUMI_HOME": str(cache.pulumi_home),
