@@ -32,4 +32,4 @@ pin: ## record the digests of today's releases, to be read and committed
 	@tools/bootstrap.sh program && exec $(python) -m tools pin
 
 clean: ## remove what the project made in this folder, when no stack is up
-	@exec python3 tools/clean.py
+	@exec python3 -m tools.clean

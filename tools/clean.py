@@ -4,12 +4,13 @@ Needs nothing but Python itself, as it removes the virtual environment.
 """
 
 import argparse
-import json
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from tools import checkpoints
 
 CLONE = Path(__file__).resolve().parent.parent
 _MADE = (".venv", ".state", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
@@ -23,7 +24,7 @@ def main() -> int:
 
 def clean(clone: Path) -> int:
     """0 when all is removed; 1, and nothing removed, when a stack still has resources."""
-    busy = sorted(stacks_with_resources(clone / ".state" / "backend"))
+    busy = sorted(checkpoints.stacks_with_resources(clone / ".state" / "backend"))
     if busy:
         stacks = ", ".join(busy)
         print(
@@ -39,14 +40,6 @@ def clean(clone: Path) -> int:
             shutil.rmtree(path)
     print(f"clean. The cache folder, which other clones share, stays: rm -rf {_cache()}")
     return 0
-
-
-def stacks_with_resources(backend: Path) -> Iterator[str]:
-    """Names of stacks in a file backend that have resources or operations begun."""
-    for path in (backend / ".pulumi" / "stacks").rglob("*.json"):
-        latest = json.loads(path.read_text()).get("checkpoint", {}).get("latest") or {}
-        if latest.get("resources") or latest.get("pending_operations"):
-            yield path.stem
 
 
 def bytecode(folder: Path) -> Iterator[Path]:

@@ -63,7 +63,7 @@ class Engine:
         code = processes.run(self.command(operation, stack, config), env)
         if code != 0:
             raise ToolError(
-                f"{operation} of stack {stack.name}",
+                f"stack {stack.name}",
                 f"the {self.name} engine ended with exit code {code}, see above",
                 f"put the cause right and run `make {operation} STACK={stack.name}` again",
             )
@@ -74,7 +74,7 @@ class Engine:
         code, printed = processes.read(self.outputs_command(stack, config, *flags), env)
         if code != 0:
             raise ToolError(
-                f"outputs of stack {stack.name}",
+                f"stack {stack.name}",
                 f"the {self.name} engine ended with exit code {code}, see above",
                 f"make the stack first: make up STACK={stack.name}",
             )

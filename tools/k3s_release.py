@@ -46,7 +46,7 @@ def choose(stack: StackFile, cache: Cache, made_with: str | None) -> Choice:
         return Choice(forced, f"K3S={forced}")
     if not stack.is_local or asked != "release":
         return Choice("own", f"as {stack.path.name} says, from: {asked}")
-    if made_with:
+    if made_with in ("release", "lab"):
         return Choice(made_with, "what the stack was made with")
     return _by_reach(version(stack), cache)
 

@@ -5,7 +5,6 @@ own secrets. So `make` never changes a file that the user wrote, and `pulumi up 
 keeps working beside it.
 """
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from tools import checkpoints
 from tools.files import write_private
 from tools.messages import ToolError
 from tools.paths import CLONE, State
@@ -105,13 +105,7 @@ def known_salt(name: str, state: State) -> str | None:
         content = yaml.safe_load(generated.read_text(encoding="utf-8")) or {}
         if salt := content.get("encryptionsalt"):
             return str(salt)
-    checkpoint = state.checkpoint(name)
-    if checkpoint.is_file():
-        latest = json.loads(checkpoint.read_text()).get("checkpoint", {}).get("latest") or {}
-        provider = latest.get("secrets_providers") or {}
-        if salt := (provider.get("state") or {}).get("salt"):
-            return str(salt)
-    return None
+    return checkpoints.salt(state.checkpoint(name))
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

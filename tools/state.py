@@ -6,6 +6,7 @@ import secrets
 import sys
 from dataclasses import asdict, dataclass
 
+from tools import checkpoints
 from tools.files import write_private
 from tools.paths import Cache, State
 from tools.stackfile import StackFile
@@ -54,9 +55,11 @@ class Choices:
 
 
 def recall(stack: str, state: State) -> Choices:
-    """The choices of a stack that was made; none for one that was not."""
+    """The choices of a stack that was made; none for one of which nothing is there."""
     path = state.choices(stack)
-    return Choices(**json.loads(path.read_text())) if path.is_file() else Choices()
+    if not path.is_file() or not checkpoints.has_resources(state.checkpoint(stack)):
+        return Choices()
+    return Choices(**json.loads(path.read_text()))
 
 
 def remember(stack: str, choices: Choices, state: State) -> None:

@@ -1,6 +1,7 @@
 """`make clean`: never while somebody needs the state."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,14 @@ def test_what_was_made_goes_and_what_was_written_stays(tmp_path: Path) -> None:
     assert files == {"tools", "tools/x.py", "Pulumi.dev.yaml"}
 
 
+def test_a_run_that_was_cut_off_stops_it(tmp_path: Path) -> None:
+    state_with(tmp_path, [], [])
+    stacks = tmp_path / ".state" / "backend" / ".pulumi" / "stacks" / "k3s"
+    (stacks / "dev.json.lab-journal").write_text("{}\n")
+
+    assert clean.clean(tmp_path) == 1
+
+
 def test_a_linked_environment_is_unlinked_only(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     clone = tmp_path / "clone"
@@ -60,13 +69,11 @@ def test_a_linked_environment_is_unlinked_only(tmp_path: Path) -> None:
 
 
 def test_an_unknown_option_removes_nothing(tmp_path: Path) -> None:
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    script = tools / "clean.py"
-    script.write_text(Path(clean.__file__).read_text())
+    shutil.copytree(Path(clean.__file__).parent, tmp_path / "tools")
     (tmp_path / ".venv").mkdir()
 
     for option in ("--dry-run", "--help", "word"):
-        subprocess.run([sys.executable, script, option], capture_output=True, check=False)
+        command = [sys.executable, "-m", "tools.clean", option]
+        subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
 
     assert (tmp_path / ".venv").exists()

@@ -1,5 +1,6 @@
 """What engines are told of where state and secrets are."""
 
+import json
 import stat
 from pathlib import Path
 
@@ -55,11 +56,18 @@ def test_the_passphrase_is_made_once_and_is_private(where: tuple[State, Cache]) 
     assert stat.S_IMODE(first.parent.stat().st_mode) == 0o700
 
 
-def test_choices_are_kept_until_the_stack_is_gone(where: tuple[State, Cache]) -> None:
+def test_choices_hold_from_the_first_resource_until_the_stack_is_gone(
+    where: tuple[State, Cache],
+) -> None:
     made = state.Choices(engine="lab", k3s="release")
     assert state.recall("dev", where[0]) == state.Choices()
 
     state.remember("dev", made, where[0])
+    assert state.recall("dev", where[0]) == state.Choices()
+
+    checkpoint = where[0].checkpoint("dev")
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_text(json.dumps({"checkpoint": {"latest": {"resources": [{"urn": "x"}]}}}))
     assert state.recall("dev", where[0]) == made
     assert state.recall("other", where[0]) == state.Choices()
 
