@@ -1,19 +1,21 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2153 # NETWORK, PRIVATE_CIDR, PUBLIC_CIDR are assigned before this text
-# Makes and removes the two networks that a stack's nodes stand on, as a Droplet does: a private one, which leads
-# nowhere else, and a public one with the default route. Comes after podman.sh and host.sh.
+# Makes and removes the two networks that a stack's nodes stand on, as a Droplet does: a private one, which
+# leads nowhere else, and a public one with the default route. Comes after podman.sh and host.sh.
 #
 #   NETWORK       prefix of the networks' names, and the value of their owner label
 #   PRIVATE_CIDR  e.g. 10.97.0.0/24; the first address of each range is the host's
 #   PUBLIC_CIDR   e.g. 10.97.1.0/24
 #
-# create prints one line: what the host was like before (host.sh), which delete restores.
+# create prints one line: what the host was like before (host.sh), which delete restores. delete also
+# removes every node of the stack that is still there: networks must be the last thing of a stack to be
+# deleted, never replaced before their nodes are.
 
 BEFORE_LABEL=io.k3s-pulumi.before
 
 # number_of ADDRESS: an IPv4 address as a number.
 number_of() {
-    printf '%s\n' "$1" | awk -F. '{ print (($1 * 256 + $2) * 256 + $3) * 256 + $4 }'
+    printf '%s\n' "$1" | awk -F. '{ printf "%.0f\n", (($1 * 256 + $2) * 256 + $3) * 256 + $4 }'
 }
 
 # first_address CIDR: the first usable address of a range.
@@ -23,7 +25,7 @@ first_address() {
 
 # overlap CIDR CIDR: whether two ranges have an address in common; no prefix means one address.
 overlap() {
-    shorter=$(printf '%s\n%s\n' "$1" "$2" | awk -F/ '{ print NF > 1 ? $2 : 32 }' | sort -n | head -n 1)
+    shorter=$(printf '%s\n%s\n' "$1" "$2" | awk -F/ '{ print (NF == 2 ? $2 : 32) }' | sort -n | head -n 1)
     size=$((1 << (32 - shorter)))
     [ $(($(number_of "${1%/*}") / size)) = $(($(number_of "${2%/*}") / size)) ]
 }
@@ -46,22 +48,23 @@ check_free() {
     printf '%s\n' "$ranges" | while read -r range taker; do
         case $range in *:*) continue ;; esac
         if overlap "$1" "$range"; then
-            fail "$1 ($2): overlaps $range ($taker) — addresses of nodes must not be used by anything else on" \
-                "this machine — write another private range for this network, one that neither" \
-                "'ip -4 route' nor 'podman network ls' has"
+            fail "$1 ($2): overlaps $range ($taker) — addresses of nodes must not be used by anything" \
+                "else on this machine — write another private range for this network, one that neither" \
+                "'ip -4 route' nor 'podman network inspect' shows"
         fi
     done
+}
+
+# check_network NAME CIDR: the network can be made, or is there as it should be; else the script ends.
+check_network() {
+    if rootful_podman network exists "$1"; then check_existing "$1" "$2"; else check_free "$2" "$1"; fi
 }
 
 # make_network NAME CIDR BEFORE [OPTION...]
 make_network() {
     name=$1 cidr=$2 before=$3
     shift 3
-    if rootful_podman network exists "$name"; then
-        check_existing "$name" "$cidr"
-        return
-    fi
-    check_free "$cidr" "$name"
+    if rootful_podman network exists "$name"; then return; fi
     rootful_podman network create --disable-dns --subnet "$cidr" --gateway "$(first_address "$cidr")" \
         --label "$OWNER_LABEL=$NETWORK" --label "$BEFORE_LABEL=$before" "$@" "$name" >&2
 }
@@ -69,26 +72,33 @@ make_network() {
 # check_existing NAME CIDR: a network of that name is this stack's and has the range, or the script ends.
 check_existing() {
     [ "$(owner_of network "$1")" = "$NETWORK" ] ||
-        fail "$1: a Podman network of this name exists and was not made by this stack — it is not touched —" \
+        fail "$1: a network of this name exists and was not made by this stack — it is not touched —" \
             "name the stack otherwise, or remove it: podman network rm $1"
     existing=$(rootful_podman network inspect --format '{{range .Subnets}}{{.Subnet}}{{end}}' "$1")
     [ "$existing" = "$2" ] ||
-        fail "$2 ($1): the network exists with $existing — a range cannot change under nodes that stand on it —" \
+        fail "$2 ($1): the network exists with $existing — a range cannot change under its nodes —" \
             "write $existing, or destroy the stack before changing it"
 }
 
 # What the host was before the first network of any stack: a stack that is made while another
 # runs must not take that one's traces for the host's own.
 before_any_stack() {
-    rootful_podman network ls --quiet --filter "label=$BEFORE_LABEL" | while read -r name; do
+    for name in $(rootful_podman network ls --quiet --filter "label=$BEFORE_LABEL"); do
         rootful_podman network inspect --format "{{index .Labels \"$BEFORE_LABEL\"}}" "$name"
     done | head -n 1
 }
 
 create() {
     check_podman
-    command -v ip >/dev/null || fail "ip: not installed — it tells which addresses are taken — install iproute2"
+    command -v ip >/dev/null ||
+        fail "ip: not installed — it tells which addresses are taken — run: sudo apt-get install -y iproute2"
     lock_host -x
+    if overlap "$PRIVATE_CIDR" "$PUBLIC_CIDR"; then
+        fail "$PRIVATE_CIDR and $PUBLIC_CIDR: overlap — nodes have an address on each of the two networks —" \
+            "write two ranges without a common address"
+    fi
+    check_network "$NETWORK-private" "$PRIVATE_CIDR"
+    check_network "$NETWORK-public" "$PUBLIC_CIDR"
     before=$(before_any_stack)
     if [ -z "$before" ]; then before=$(describe_host); fi
     make_network "$NETWORK-private" "$PRIVATE_CIDR" "$before" --internal
@@ -105,10 +115,24 @@ remove_network() {
     rootful_podman network rm "$1" >&2
 }
 
-# The host is restored first: killed in between, the networks still know what it was like.
+# Nodes of this stack that are still there were made by a run that was interrupted before it could
+# tell; nothing else would ever remove them.
+remove_strays() {
+    for name in $(rootful_podman ps --all --filter "label=$OWNER_LABEL=$NETWORK" --format '{{.Names}}'); do
+        say "$name: left by an interrupted run, removed"
+        remove_container "$name"
+    done
+    for name in $(rootful_podman volume ls --quiet --filter "label=$OWNER_LABEL=$NETWORK"); do
+        say "$name: left by an interrupted run, removed"
+        rootful_podman volume rm "$name" >&2
+    done
+}
+
+# The host is restored before the networks go: killed in between, they still know what it was like.
 delete() {
     check_podman
     lock_host -x
+    remove_strays
     before=$(before_any_stack)
     before=${before:-${PULUMI_COMMAND_STDOUT-}}
     if nodes_run; then

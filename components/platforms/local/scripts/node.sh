@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2153 # what is in capitals is assigned before this text
-# Makes and removes a node: a container that runs systemd and sshd, with fixed addresses on both networks of
-# its stack. Comes after podman.sh.
+# Makes and removes a node: a container that runs systemd and sshd, with fixed addresses on both networks
+# of its stack. Comes after podman.sh.
 #
 #   CONTAINER        its name in Podman;  NODE_HOSTNAME  its host name
 #   NETWORK          as in network.sh;    IMAGE          reference of the node image
@@ -15,7 +15,6 @@
 
 PARAMETERS_LABEL=io.k3s-pulumi.parameters
 BOOT_SECONDS=60
-STOP_SECONDS=5
 
 # Volumes by the directory they hold: a container's own file system is an overlay, on which the
 # overlays of the containers inside cannot stand.
@@ -53,10 +52,13 @@ create() {
         created | configured | initialized)
             # Never started, so killed while it was made: nothing of it is of use.
             check_owner
-            remove
+            remove_container "$CONTAINER"
             make
             ;;
-        *) fail "$CONTAINER: $(state) — such a container can be neither used nor mended — remove it: podman rm -f $CONTAINER" ;;
+        *)
+            fail "$CONTAINER: $(state) — such a container can be neither used nor mended —" \
+                "remove it: podman rm -f $CONTAINER"
+            ;;
     esac
     wait_for_sshd
     rootful_podman container inspect --format '{{.Id}}' "$CONTAINER"
@@ -70,16 +72,17 @@ check_owner() {
 
 check_mine() {
     check_owner
-    made_of=$(rootful_podman container inspect --format "{{index .Config.Labels \"$PARAMETERS_LABEL\"}}" "$CONTAINER")
+    made_of=$(rootful_podman container inspect \
+        --format "{{index .Config.Labels \"$PARAMETERS_LABEL\"}}" "$CONTAINER")
     [ "$made_of" = "$(parameters)" ] ||
-        fail "$CONTAINER: the container exists and was made with other settings (image, addresses, memory or keys)" \
-            "— it may hold data, so it is not replaced unasked — destroy the stack, or remove the container:" \
+        fail "$CONTAINER: the container exists and was made with other settings (image, addresses, memory," \
+            "keys) — it may hold data, so it is not replaced unasked — destroy the stack, or remove it:" \
             "podman rm -f $CONTAINER"
 }
 
 make() {
     remove_volumes
-    volumes | while read -r name _; do
+    for name in $(volumes | cut -d ' ' -f 1); do
         rootful_podman volume create --label "$OWNER_LABEL=$NETWORK" "$name" >&2
     done
     create_container
@@ -87,17 +90,14 @@ make() {
     start
 }
 
-# What containers of systemd need differs by the host's cgroups. v2: Podman knows (--systemd=always). v1, also
-# hybrid: runc, a cgroup namespace of its own and none of Podman's help, which would give all nodes one
-# systemd hierarchy.
-cgroup_v2() { [ -e /sys/fs/cgroup/cgroup.controllers ]; }
-
 # limit NAME MOST: the hard limit here or MOST, whichever is less: raising one takes CAP_SYS_RESOURCE.
 limit() {
     hard=$(awk -v name="$1" 'index($0, name) == 1 { print $(NF - 1) }' /proc/self/limits)
     if [ "$hard" = unlimited ] || [ "$hard" -gt "$2" ]; then echo "$2"; else echo "$hard"; fi
 }
 
+# What a container of systemd needs differs by the host's cgroups. v2: Podman knows (--systemd=always). v1,
+# also hybrid: runc, and none of Podman's help, which would give all nodes one systemd hierarchy.
 create_container() {
     runtime=
     set -- --systemd=always
@@ -109,7 +109,8 @@ create_container() {
     if [ -d /lib/modules ]; then set -- "$@" --volume /lib/modules:/lib/modules:ro; fi
     for pair in $(volumes | tr ' ' ':'); do set -- "$@" --volume "$pair"; done
     files=$(limit 'Max open files' 1048576)
-    processes=$(limit 'Max processes' "$(cat /proc/sys/kernel/pid_max)") # to which Podman lowers its own
+    # Podman lowers its own to the greatest process id, and nothing can have more.
+    processes=$(limit 'Max processes' "$(cat /proc/sys/kernel/pid_max)")
     # shellcheck disable=SC2086 # two words or none
     rootful_podman $runtime create --name "$CONTAINER" --hostname "$NODE_HOSTNAME" \
         --label "$OWNER_LABEL=$NETWORK" --label "$PARAMETERS_LABEL=$(parameters)" \
@@ -121,8 +122,8 @@ create_container() {
         "$@" "$IMAGE" >&2
 }
 
-# Puts sshd's key and root's authorized_keys in place before the first start. On their way they are files of
-# this user's alone, in memory where there is such a place.
+# Puts sshd's key and root's authorized_keys in place before the first start. On their way they are files
+# that only this user can read, in memory where there is such a place.
 install_keys() {
     umask 077
     place=${TMPDIR:-/tmp}
@@ -137,7 +138,7 @@ install_keys() {
     printf '%s\n' "$AUTHORIZED_KEYS" >"$keys/root/.ssh/authorized_keys"
     tar -C "$keys" --owner=0 --group=0 -cf - etc/ssh/ssh_host_ed25519_key \
         etc/ssh/ssh_host_ed25519_key.pub root/.ssh/authorized_keys |
-        TMPDIR=$keys rootful_podman cp - "$CONTAINER:/" # which makes a file of it
+        TMPDIR=$keys rootful_podman cp - "$CONTAINER:/" # which keeps it in a file for a moment
     rm -rf "$keys"
 }
 
@@ -151,18 +152,20 @@ start() {
 wait_for_sshd() {
     # shellcheck disable=SC2016 # expanded by the node's shell
     rootful_podman exec "$CONTAINER" timeout "$BOOT_SECONDS" sh -c '
-        until socat -u "TCP:$1:22" - 2>/dev/null | head -n 1 | grep -q "^SSH-"; do sleep 0.05; done' sh "$PUBLIC_IP" ||
+        until socat -u "TCP:$1:22,readbytes=4" - 2>/dev/null | grep -q "^SSH-"; do sleep 0.05; done' sh "$PUBLIC_IP" ||
         fail_with_journal "$CONTAINER: sshd on $PUBLIC_IP does not answer after $BOOT_SECONDS s"
 }
 
 fail_with_journal() {
     say "$1 — the node's journal may say why; its last lines:"
-    rootful_podman exec "$CONTAINER" timeout 10 journalctl --no-pager --lines 30 >&2 || rootful_podman logs --tail 30 "$CONTAINER" >&2
+    rootful_podman exec "$CONTAINER" timeout 10 journalctl --no-pager --lines 30 >&2 ||
+        rootful_podman logs --tail 30 "$CONTAINER" >&2
     fail "run it again, or look inside: podman exec -it $CONTAINER bash"
 }
 
+# A volume of that name which is not this stack's ends the script.
 remove_volumes() {
-    volumes | while read -r name _; do
+    for name in $(volumes | cut -d ' ' -f 1); do
         if ! rootful_podman volume exists "$name"; then continue; fi
         [ "$(owner_of volume "$name")" = "$NETWORK" ] ||
             fail "$name: a volume of this name exists and was not made by this stack — it is not touched —" \
@@ -171,26 +174,12 @@ remove_volumes() {
     done
 }
 
-# Containers inside the node may have left cgroups of their own below the node's (v1).
-remove_cgroups() {
-    find /sys/fs/cgroup -maxdepth 3 -type d -name "libpod-$1" | while read -r cgroup; do
-        as_root find "$cgroup" -depth -type d -exec rmdir {} +
-    done
-}
-
-remove() {
-    id=$(rootful_podman container inspect --format '{{.Id}}' "$CONTAINER")
-    if [ "$(state)" = running ]; then rootful_podman stop --time "$STOP_SECONDS" "$CONTAINER" >&2; fi
-    rootful_podman rm --force "$CONTAINER" >&2
-    if ! cgroup_v2; then remove_cgroups "$id"; fi
-}
-
 delete() {
     check_podman
     if [ "$(state)" = absent ]; then
         remove_volumes
     elif [ "$(owner_of container "$CONTAINER")" = "$NETWORK" ]; then
-        remove
+        remove_container "$CONTAINER"
         remove_volumes
     else
         say "$CONTAINER: left alone, it was not made by this stack"

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What the scripts of the local platform share. It comes before network.sh, node.sh on standard input.
+# What the scripts of the local platform share: it comes before network.sh or node.sh on standard input.
 set -eu
 
 # Where iptables, nft, sysctl and ip are, which a user's PATH may not have.
@@ -8,6 +8,7 @@ export PATH
 
 # Label of everything that a stack makes in Podman; its value is NETWORK.
 OWNER_LABEL=io.k3s-pulumi.stack
+STOP_SECONDS=5
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -27,9 +28,9 @@ check_podman() {
     command -v podman >/dev/null ||
         fail "podman: not installed — the nodes of this stack are containers —" \
             "run: sudo apt-get install -y podman"
-    rootful_podman version >/dev/null 2>&1 ||
+    [ "$(id -u)" = 0 ] || sudo -n podman version >/dev/null 2>&1 ||
         fail "sudo podman: does not work without a password — nodes need rootful Podman, and nobody is" \
-            "there to type one — run: sudo -v, then the same command again; or allow it in sudoers (NOPASSWD)"
+            "there to type one — run: sudo -v, then the same command again; or allow it (sudoers, NOPASSWD)"
 }
 
 # owner_of KIND NAME: the NETWORK of the stack that made a container, network or volume; else nothing.
@@ -39,10 +40,25 @@ owner_of() {
     rootful_podman "$1" inspect --format "{{index $labels \"$OWNER_LABEL\"}}" "$2" | sed 's/^<no value>$//'
 }
 
-# Taken (-s: shared) by whoever starts a node, and alone by whoever restores the host, so that no stack takes
-# the host's forwarding away from another that is just starting. It ends with the script; children must not
-# inherit it (9<&-). The file is one that every user can read and that nobody has to make.
+cgroup_v2() { [ -e /sys/fs/cgroup/cgroup.controllers ]; }
+
+# remove_container NAME: stops it as a machine is shut down, but for some seconds only, and removes it.
+remove_container() {
+    id=$(rootful_podman container inspect --format '{{.Id}}' "$1")
+    rootful_podman stop --time "$STOP_SECONDS" "$1" >&2
+    rootful_podman rm --force "$1" >&2
+    if cgroup_v2; then return; fi
+    # Containers inside a node may have left cgroups of their own below the node's.
+    find /sys/fs/cgroup -maxdepth 3 -type d -name "libpod-$id" | while read -r cgroup; do
+        as_root find "$cgroup" -depth -type d -exec rmdir {} + </dev/null
+    done
+}
+
+# Taken (-s: shared) by whoever starts a node, and alone (-x) by whoever restores the host, so that no stack
+# takes the host's forwarding away from another that is just starting. It ends with the script; children
+# that stay must not inherit it (9<&-). The file is one that every user can read and nobody has to make.
 lock_host() {
     exec 9<"$(command -v podman)"
-    flock -w 120 "$@" 9 || fail "another stack on this machine has been changing its nodes for 120 s — run it again"
+    flock -w 120 "$@" 9 ||
+        fail "another stack on this machine has been changing its nodes for 120 s — run it again"
 }
