@@ -52,6 +52,20 @@ describe_host() {
 # value_of KEY DESCRIPTION: one word's value, empty when it is not there.
 value_of() { printf '%s\n' "$2" | tr ' ' '\n' | sed -n "s/^$1=//p"; }
 
+# A host where Docker or ufw runs forwards nothing unasked, not even between the ports of one bridge
+# (net.bridge.bridge-nf-call-iptables). Podman asks for networks with a way out, not for --internal ones.
+bridge_rule() {
+    as_root iptables "$1" FORWARD -i "$2" -o "$2" -m comment --comment k3s-pulumi -j ACCEPT
+}
+
+admit_bridge() {
+    if command -v iptables >/dev/null && ! bridge_rule -C "$1" 2>/dev/null; then bridge_rule -I "$1"; fi
+}
+
+refuse_bridge() {
+    if command -v iptables >/dev/null && bridge_rule -C "$1" 2>/dev/null; then bridge_rule -D "$1"; fi
+}
+
 # Takes away what Podman's network stack leaves in a table of iptables when its last container has gone: empty
 # chains of its own and the jumps to them.
 remove_netavark_chains() {

@@ -66,7 +66,7 @@ make_network() {
     shift 3
     if rootful_podman network exists "$name"; then return; fi
     rootful_podman network create --disable-dns --subnet "$cidr" --gateway "$(first_address "$cidr")" \
-        --label "$OWNER_LABEL=$NETWORK" --label "$BEFORE_LABEL=$before" "$@" "$name" >&2
+        --label "$OWNER_LABEL=$NETWORK" --label "$BEFORE_LABEL=$before" "$@" "$name" >/dev/null
 }
 
 # check_existing NAME CIDR: a network of that name is this stack's and has the range, or the script ends.
@@ -103,6 +103,7 @@ create() {
     if [ -z "$before" ]; then before=$(describe_host); fi
     make_network "$NETWORK-private" "$PRIVATE_CIDR" "$before" --internal
     make_network "$NETWORK-public" "$PUBLIC_CIDR" "$before"
+    admit_bridge "$(bridge_of "$NETWORK-private")"
     printf '%s\n' "$before"
 }
 
@@ -112,8 +113,10 @@ remove_network() {
         say "$1: left alone, it was not made by this stack"
         return
     fi
-    rootful_podman network rm "$1" >&2
+    rootful_podman network rm "$1" >/dev/null
 }
+
+bridge_of() { rootful_podman network inspect --format '{{.NetworkInterface}}' "$1"; }
 
 # Nodes of this stack that are still there were made by a run that was interrupted before it could
 # tell; nothing else would ever remove them.
@@ -124,7 +127,7 @@ remove_strays() {
     done
     for name in $(rootful_podman volume ls --quiet --filter "label=$OWNER_LABEL=$NETWORK"); do
         say "$name: left by an interrupted run, removed"
-        rootful_podman volume rm "$name" >&2
+        rootful_podman volume rm "$name" >/dev/null
     done
 }
 
@@ -133,6 +136,9 @@ delete() {
     check_podman
     lock_host -x
     remove_strays
+    if rootful_podman network exists "$NETWORK-private"; then
+        refuse_bridge "$(bridge_of "$NETWORK-private")"
+    fi
     before=$(before_any_stack)
     before=${before:-${PULUMI_COMMAND_STDOUT-}}
     if nodes_run; then

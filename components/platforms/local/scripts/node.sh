@@ -83,7 +83,7 @@ check_mine() {
 make() {
     remove_volumes
     for name in $(volumes | cut -d ' ' -f 1); do
-        rootful_podman volume create --label "$OWNER_LABEL=$NETWORK" "$name" >&2
+        rootful_podman volume create --label "$OWNER_LABEL=$NETWORK" "$name" >/dev/null
     done
     create_container
     install_keys
@@ -119,7 +119,7 @@ create_container() {
         --tmpfs /run:rw,mode=755,size=256m --tmpfs /run/lock:rw --tmpfs /tmp:rw,mode=1777,exec \
         --network "$NETWORK-public:ip=$PUBLIC_IP,interface_name=eth0" \
         --network "$NETWORK-private:ip=$PRIVATE_IP,interface_name=eth1" \
-        "$@" "$IMAGE" >&2
+        "$@" "$IMAGE" >/dev/null
 }
 
 # Puts sshd's key and root's authorized_keys in place before the first start. On their way they are files
@@ -144,7 +144,7 @@ install_keys() {
 
 start() {
     lock_host -s
-    rootful_podman start "$CONTAINER" >&2 9<&-
+    rootful_podman start "$CONTAINER" >/dev/null 9<&-
     exec 9<&-
 }
 
@@ -152,7 +152,8 @@ start() {
 wait_for_sshd() {
     # shellcheck disable=SC2016 # expanded by the node's shell
     rootful_podman exec "$CONTAINER" timeout "$BOOT_SECONDS" sh -c '
-        until socat -u "TCP:$1:22,readbytes=4" - 2>/dev/null | grep -q "^SSH-"; do sleep 0.05; done' sh "$PUBLIC_IP" ||
+        until socat -u "TCP:$1:22,readbytes=4" - 2>/dev/null | grep -q "^SSH-"; do sleep 0.05; done
+        ' sh "$PUBLIC_IP" ||
         fail_with_journal "$CONTAINER: sshd on $PUBLIC_IP does not answer after $BOOT_SECONDS s"
 }
 
@@ -170,7 +171,7 @@ remove_volumes() {
         [ "$(owner_of volume "$name")" = "$NETWORK" ] ||
             fail "$name: a volume of this name exists and was not made by this stack — it is not touched —" \
                 "name the stack otherwise, or remove it: podman volume rm $name"
-        rootful_podman volume rm "$name" >&2
+        rootful_podman volume rm "$name" >/dev/null
     done
 }
 

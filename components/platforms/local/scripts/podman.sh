@@ -45,8 +45,8 @@ cgroup_v2() { [ -e /sys/fs/cgroup/cgroup.controllers ]; }
 # remove_container NAME: stops it as a machine is shut down, but for some seconds only, and removes it.
 remove_container() {
     id=$(rootful_podman container inspect --format '{{.Id}}' "$1")
-    rootful_podman stop --time "$STOP_SECONDS" "$1" >&2
-    rootful_podman rm --force "$1" >&2
+    rootful_podman stop --time "$STOP_SECONDS" "$1" >/dev/null
+    rootful_podman rm --force "$1" >/dev/null
     if cgroup_v2; then return; fi
     # Containers inside a node may have left cgroups of their own below the node's.
     find /sys/fs/cgroup -maxdepth 3 -type d -name "libpod-$id" | while read -r cgroup; do
