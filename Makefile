@@ -2,7 +2,6 @@
 # What can be said: STACK=<name> (dev), ENGINE=pulumi|lab, K3S=release|lab, ARGS=<further words>.
 STACK ?= dev
 export STACK
-MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 

@@ -51,10 +51,13 @@ apt_install() {
     command -v apt-get >/dev/null || fail "$* missing — there is no apt-get here — install Python $oldest or newer with its venv module"
     [ "$(id -u)" = 0 ] || fail "$* missing — only root can install it — run: sudo apt-get install -y $*"
     say "setup: installing $* (apt)"
-    apt_run() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >&2; }
-    apt_run install -y --no-install-recommends "$@" 2>/dev/null ||
-        { apt_run update && apt_run install -y --no-install-recommends "$@"; } ||
+    apt_run() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" 2>&1; }
+    # The package list may be old, or not there at all.
+    said=$(apt_run install -y --no-install-recommends "$@") ||
+        said=$(apt_run update && apt_run install -y --no-install-recommends "$@") || {
+        say "$said"
         fail "$* — apt-get could not install it, see above — run: apt-get update && apt-get install -y $*"
+    }
 }
 
 python_with_venv() {

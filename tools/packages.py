@@ -45,9 +45,11 @@ def ensure() -> None:
             f"run: sudo {line}",
         )
     say(f"setup: installing {', '.join(wanted)} (apt)")
-    if not _apt("install", "-y", *wanted, quiet=True) and not (
-        _apt("update") and _apt("install", "-y", *wanted)
-    ):
+    if _apt("install", "-y", *wanted) is None:
+        return
+    # The package list may be old, or not there at all.
+    if said := _apt("update") or _apt("install", "-y", *wanted):
+        say(said)
         raise ToolError(
             ", ".join(wanted), "apt-get could not install them, see above", f"run: {line}"
         )
@@ -60,9 +62,11 @@ def _there(what: str) -> bool:
     return shutil.which(what, path=places) is not None
 
 
-def _apt(*words: str, quiet: bool = False) -> bool:
-    """Whether apt-get did it. `quiet`: it may fail for an old package list, and is tried again."""
+def _apt(*words: str) -> str | None:
+    """None when apt-get did it, else what it said."""
     argv: Sequence[str] = (*_APT, *words)
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(argv, env=env, stdout=2, stderr=subprocess.DEVNULL if quiet else None)
-    return done.returncode == 0
+    done = subprocess.run(
+        argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return None if done.returncode == 0 else done.stdout or f"exit code {done.returncode}"
