@@ -5,7 +5,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from importlib.metadata import distributions
+from importlib.metadata import distribution
 from pathlib import Path
 
 import yaml
@@ -79,12 +79,11 @@ def with_lab_plugins(env: Mapping[str, str]) -> dict[str, str]:
 
 def wanted_plugins() -> Iterator[tuple[str, str]]:
     """Name and version of each plugin of a local stack, as the installed SDKs ask for it."""
-    for distribution in distributions():
-        for file in distribution.files or ():
+    for name in LOCAL_PLUGINS:
+        for file in distribution(f"pulumi-{name}").files or ():
             if file.name == "pulumi-plugin.json":
                 plugin = json.loads(Path(str(file.locate())).read_text())
-                if plugin.get("name") in LOCAL_PLUGINS:
-                    yield plugin["name"], plugin["version"].removeprefix("v")
+                yield plugin["name"], plugin["version"].removeprefix("v")
 
 
 def _take_salt(own: Path, config: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -146,15 +147,24 @@ class _Nodes(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[Api]:
-    api = Api(tmp_path)
+@contextmanager
+def serving_nodes(folder: Path) -> Iterator[Api]:
+    """The API server on a free port, gone at the end; its certificates are put into `folder`."""
+    api = Api(folder)
     thread = threading.Thread(target=api.server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    yield api
-    api.server.shutdown()
-    thread.join()
-    api.server.server_close()
+    try:
+        yield api
+    finally:
+        api.server.shutdown()
+        thread.join()
+        api.server.server_close()
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    with serving_nodes(tmp_path) as api:
+        yield api
 
 
 def test_the_table_shows_names_roles_status_version_and_both_addresses(api: Api) -> None:

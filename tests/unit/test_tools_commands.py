@@ -1,0 +1,215 @@
+"""The commands from end to end, run as `make` runs them, with the official CLI as their engine.
+
+The CLI, the lab's builders and apt are other programs: small stand-ins note how they are asked.
+The cluster's API is a TLS server that wants the kubeconfig's own certificate.
+"""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.unit.test_tools_cluster_api import TABLE, Api, serving_nodes
+
+ROOT = Path(__file__).resolve().parents[2]
+# Does to files what the real one does: `stack init` writes the salt beside Pulumi.yaml in its
+# folder and makes the checkpoint; up and destroy change the checkpoint. Notes how it was asked.
+PULUMI = """#!{python}
+import json, os, sys
+from pathlib import Path
+
+words = [word for word in sys.argv[1:] if word != "--non-interactive"]
+if words == ["version"]:
+    print("v3.272.0")
+    sys.exit()
+folder = Path(os.environ["PULUMI_BACKEND_URL"].removeprefix("file://"), ".pulumi/stacks/k3s")
+with Path(os.environ["STUB"], "asked").open("a") as asked:
+    asked.write(json.dumps({{"words": words, "cwd": os.getcwd()}}) + "\\n")
+checkpoint = folder / "dev.json"
+
+def keep(resources):
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint.write_text(json.dumps({{"checkpoint": {{"latest": {{"resources": resources}}}}}}))
+
+if words[:2] == ["stack", "init"]:
+    with Path("Pulumi.dev.yaml").open("a") as config:
+        config.write("encryptionsalt: v1:of-the-cli\\n")
+    keep([])
+elif words[:2] == ["stack", "output"]:
+    print(Path(os.environ["STUB"], "outputs").read_text())
+elif Path(os.environ["STUB"], "fails").exists():
+    print("error: the program failed", file=sys.stderr)
+    sys.exit(255)
+else:
+    keep([{{"urn": "x"}}] if words[0] == "up" else [])
+    print("what the CLI says of", words[0])
+"""
+DEV = """\
+config:
+  k3s:platform: local
+  k3s:k3s: {version: v1.35.6+k3s1, artifacts: {from: release}}
+"""
+
+
+class User:
+    """Somebody with the CLI on the PATH, in a clone of the project."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clone, self.stub, self.home = folder / "clone", folder / "stub", folder / "home"
+        self.clone.mkdir()
+        self.stub.mkdir()
+        for part in ("tools", "components"):
+            shutil.copytree(ROOT / part, self.clone / part)
+        (self.clone / "tools" / "packages.py").write_text("def ensure(): pass\n")
+        for part, made in (("nodes", "localhost/k3s-node:abc"), ("k3s", "/cache/k3s/v9+lab")):
+            (self.clone / "lab" / part).mkdir(parents=True)
+            (self.clone / "lab" / part / "build.py").write_text(f"print({made!r})\n")
+        (self.clone / "Pulumi.dev.yaml").write_text(DEV)
+        plugins = (("command", "1.2.1"), ("random", "4.21.4"), ("tls", "5.6.2"))
+        for name, version in plugins:
+            installed = folder / "cache" / "pulumi" / "plugins" / f"resource-{name}-v{version}"
+            installed.mkdir(parents=True)
+        (self.stub / "pulumi").write_text(PULUMI.format(python=sys.executable))
+        (self.stub / "pulumi").chmod(0o755)
+
+    def make(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        env = {
+            "PATH": f"{self.stub}{os.pathsep}/usr/bin{os.pathsep}/bin",
+            "HOME": str(self.home),
+            "STUB": str(self.stub),
+            "K3S_PULUMI_CACHE": str(self.stub.parent / "cache"),
+            "K3S": "lab",
+        }
+        command = [sys.executable, "-m", "tools", *words]
+        return subprocess.run(
+            command, cwd=self.clone, env=env, capture_output=True, text=True, check=False
+        )
+
+    def asked(self) -> list[list[str]]:
+        lines = (self.stub / "asked").read_text().splitlines()
+        return [json.loads(line)["words"] for line in lines]
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.clone / ".state" / "kubeconfig" / "dev.yaml"
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    with serving_nodes(tmp_path) as api:
+        yield api
+
+
+@pytest.fixture
+def user(tmp_path: Path, api: Api) -> User:
+    user = User(tmp_path)
+    kubeconfig = api.kubeconfig(api.authority.certificate, api.authority.issue("admin"))
+    (user.stub / "outputs").write_text(json.dumps({"kubeconfig": kubeconfig}))
+    return user
+
+
+def test_up_ends_with_the_nodes_the_seconds_and_the_export_line(user: User) -> None:
+    done = user.make("up")
+
+    assert done.returncode == 0, done.stderr
+    *_, last = done.stdout.rstrip().splitlines()
+    assert last == f"export KUBECONFIG={user.kubeconfig}"
+    said, _, rest = done.stdout.partition(TABLE)
+    assert said == "what the CLI says of up\n"
+    assert "stack dev is up after " in rest
+
+
+def test_up_says_in_a_line_each_what_was_taken(user: User) -> None:
+    assert user.make("up").stderr.splitlines() == [
+        "engine: pulumi (v3.272.0 on the PATH)",
+        "k3s: lab (K3S=lab)",
+        "node image: localhost/k3s-node:abc",
+    ]
+
+
+def test_the_cli_is_asked_with_a_file_of_its_own_and_the_users_stays(user: User) -> None:
+    user.make("up")
+
+    config = user.clone / ".state" / "config" / "Pulumi.dev.yaml"
+    init, up, outputs = user.asked()
+    assert init == ["stack", "init", "dev", "--no-select", "--secrets-provider", "passphrase"]
+    assert up[:5] == ["up", "--stack", "dev", "--config-file", str(config)]
+    assert outputs == ["stack", "output", "--stack", "dev", "--json", "--show-secrets"]
+    generated = yaml.safe_load(config.read_text())
+    assert generated["encryptionsalt"] == "v1:of-the-cli"
+    assert generated["config"]["k3s:k3s"]["version"] == "v9+lab"
+    assert (user.clone / "Pulumi.dev.yaml").read_text() == DEV
+
+
+def test_a_second_up_makes_no_second_stack(user: User) -> None:
+    user.make("up")
+    user.make("up")
+
+    assert [words[:2] for words in user.asked()].count(["stack", "init"]) == 1
+    config = user.clone / ".state" / "config" / "Pulumi.dev.yaml"
+    assert yaml.safe_load(config.read_text())["encryptionsalt"] == "v1:of-the-cli"
+
+
+def test_the_kubeconfig_is_private_on_disk_and_alone_on_standard_output(user: User) -> None:
+    user.make("up")
+
+    assert stat.S_IMODE(user.kubeconfig.stat().st_mode) == 0o600
+    assert user.make("kubeconfig").stdout == user.kubeconfig.read_text()
+
+
+def test_nodes_are_shown_without_kubectl(user: User) -> None:
+    user.make("up")
+
+    assert user.make("nodes").stdout == f"{TABLE}\n"
+
+
+def test_after_destroy_nothing_is_kept_for_the_stack(user: User) -> None:
+    user.make("up")
+
+    done = user.make("destroy")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "stack dev is gone"
+    assert not user.kubeconfig.exists()
+    assert not (user.clone / ".state" / "choices" / "dev.json").exists()
+
+
+@pytest.mark.parametrize("command", ["outputs", "kubeconfig", "nodes", "refresh"])
+def test_a_stack_that_was_not_made_is_told_as_such(user: User, command: str) -> None:
+    done = user.make(command)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("it has not been made yet — run `make up STACK=dev`\n")
+
+
+def test_there_is_nothing_to_destroy_of_a_stack_that_was_not_made(user: User) -> None:
+    done = user.make("destroy")
+
+    assert (done.returncode, done.stderr) == (0, "stack dev is not there: nothing to destroy\n")
+
+
+def test_an_engine_that_fails_ends_in_one_message_and_exit_code_1(user: User) -> None:
+    (user.stub / "fails").touch()
+
+    done = user.make("up")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "make up: stack dev — the pulumi engine ended with exit code 255, see above — "
+        "put the cause right and run `make up STACK=dev` again"
+    )
+    assert not user.kubeconfig.exists()
+
+
+def test_nothing_is_written_to_the_users_home(user: User) -> None:
+    for command in ("up", "preview", "outputs", "kubeconfig", "refresh", "destroy"):
+        user.make(command)
+
+    assert not user.home.exists()
