@@ -123,7 +123,7 @@ def _begin(name: str, *, makes_nodes: bool = False, builds: bool = False) -> Ses
         packages.ensure()
     chosen = engine.choose(stack, stored, made.engine)
     env = state.environment(stack, where, stored)
-    if chosen.executable and stack.is_local:
+    if stack.is_local:
         chosen, env = _with_plugins(chosen, env)
     say(chosen.announcement())
     if not stack.is_local:
@@ -141,6 +141,9 @@ def _begin(name: str, *, makes_nodes: bool = False, builds: bool = False) -> Ses
 
 
 def _with_plugins(chosen: Engine, env: Mapping[str, str]) -> tuple[Engine, dict[str, str]]:
+    """The lab's plugins for the lab's engine, and for the CLI where it cannot have its own."""
+    if chosen.executable is None:
+        return chosen, pulumi_stack.with_lab_plugins(env)
     with_plugins, words = pulumi_stack.plugin_path(env)
     notes = (words,) if words else ()
     return Engine(chosen.name, chosen.why, chosen.executable, notes), with_plugins

@@ -23,6 +23,7 @@ _UNASKED = {
     "refresh": ("--yes", "--skip-preview"),
     "destroy": ("--yes", "--skip-preview"),
 }
+_INTERRUPTED = 130  # the shell's way of saying SIGINT; the lab's engine keeps to it
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ class Engine:
         if self.executable is not None and stack.is_local:
             pulumi_stack.ensure(self.executable, stack, config, env, state)
         code = processes.run(self.command(operation, stack, config), env)
+        if code == _INTERRUPTED:
+            raise ToolError(
+                f"stack {stack.name}",
+                "it was interrupted; what was done until then is in its state",
+                f"run `make {operation} STACK={stack.name}` again to go on, or `make destroy`",
+            )
         if code != 0:
             raise ToolError(
                 f"stack {stack.name}",
