@@ -6,6 +6,7 @@ Source: ``sdk/go/common/resource/config/crypt.go`` and ``pkg/secrets/passphrase/
 """
 
 import base64
+import functools
 import hashlib
 import os
 from collections.abc import Mapping
@@ -85,6 +86,7 @@ class Crypter:
         return plaintext
 
 
+@functools.lru_cache
 def _derive(passphrase: str, salt: bytes) -> bytes:
     return hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salt, _ROUNDS, 32)
 

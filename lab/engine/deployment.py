@@ -103,9 +103,10 @@ class Deployment:
         finally:
             run.cancelled.set()
             run.finished.set()
-            self._monitor_server.stop(0.5).wait()
+            self._monitor_server.stop(grace=None)
+            run.activity.wait_until_idle()
             run.providers.close()
-            self._engine_server.stop(0.5).wait()
+            self._engine_server.stop(grace=None).wait()
             run.state.close()
 
     def _run_program(self) -> None:

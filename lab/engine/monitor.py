@@ -4,6 +4,7 @@ They run in separate servers: providers call Engine.Log in the middle of a step,
 wait behind registrations that wait for a slot. What is not implemented answers UNIMPLEMENTED or
 is refused with a message (see ``_REFUSED``).
 """
+# ruff: noqa: N802, ARG002 - the methods' names and arguments are the protocol's
 
 import traceback
 from collections.abc import Callable
@@ -60,7 +61,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         for method, what in _REFUSED.items():
             setattr(self, method, self._refusal(what))
 
-    def GetDeploymentInfo(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
+    def GetDeploymentInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
         run = self._run
         return rp.DeploymentInfo(
             project=run.project,
@@ -76,13 +77,13 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             ],
         )
 
-    def SupportsFeature(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
+    def SupportsFeature(self, request: Any, context: grpc.ServicerContext) -> Any:
         return rp.SupportsFeatureResponse(hasSupport=request.id in FEATURES)
 
-    def RegisterResource(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def RegisterResource(self, request: Any, context: grpc.ServicerContext) -> Any:
         return self._answer(context, lambda: self._registrar.register(request))
 
-    def ReadResource(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def ReadResource(self, request: Any, context: grpc.ServicerContext) -> Any:
         def read() -> Any:
             if request.type == _STACK_REFERENCE:
                 raise refuse("StackReference", USE_THE_CLI)
@@ -90,10 +91,10 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
 
         return self._answer(context, read)
 
-    def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
         return self._answer(context, lambda: self._invoke(request), fatal=False)
 
-    def RegisterResourceOutputs(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def RegisterResourceOutputs(self, request: Any, context: grpc.ServicerContext) -> Any:
         def record() -> Any:
             resource = self._run.state.find(request.urn)
             if resource is None:
@@ -109,7 +110,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
 
         return self._answer(context, record)
 
-    def SignalAndWaitForShutdown(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
+    def SignalAndWaitForShutdown(self, request: Any, context: grpc.ServicerContext) -> Any:
         self._run.program_done.set()
         self._run.finished.wait()
         return empty_pb2.Empty()
@@ -150,7 +151,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     ) -> _T:
         """The result of ``work``. A fatal error ends the run; another one is the program's."""
         try:
-            return work()
+            with self._run.activity:
+                return work()
         except CancelledError:
             code, message = grpc.StatusCode.UNAVAILABLE, _STOPPED
         except EngineError as error:
@@ -179,7 +181,7 @@ class EngineService(engine_pb2_grpc.EngineServicer):
         self._run = run
         self._root = ""
 
-    def Log(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
+    def Log(self, request: Any, context: grpc.ServicerContext) -> Any:
         severity = _SEVERITIES[request.severity]
         if severity == "error":
             self._run.fail(request.message, request.urn)
@@ -187,14 +189,14 @@ class EngineService(engine_pb2_grpc.EngineServicer):
             self._run.events.said(severity, request.message, request.urn)
         return empty_pb2.Empty()
 
-    def GetRootResource(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
+    def GetRootResource(self, request: Any, context: grpc.ServicerContext) -> Any:
         return engine_pb2.GetRootResourceResponse(urn=self._root)
 
-    def SetRootResource(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
+    def SetRootResource(self, request: Any, context: grpc.ServicerContext) -> Any:
         self._root = request.urn
         return engine_pb2.SetRootResourceResponse()
 
-    def RequirePulumiVersion(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
+    def RequirePulumiVersion(self, request: Any, context: grpc.ServicerContext) -> Any:
         return engine_pb2.RequirePulumiVersionResponse()
 
 

@@ -19,6 +19,7 @@ import pulumi
 from pulumi import runtime
 
 _UNHANDLED = 32
+_MONITOR_IS_GONE = "Resource monitor has terminated"
 _THREADS_A_SLOT = 4
 
 
@@ -38,7 +39,8 @@ def main() -> int:
     try:
         loop.run_until_complete(runtime.run_in_stack(lambda: _run(program)))
     except pulumi.RunError as error:
-        pulumi.log.error(str(error))
+        if not str(error).startswith(_MONITOR_IS_GONE):  # the engine has said why
+            pulumi.log.error(str(error))
         return 1
     except Exception:  # the program's error is shown, whatever it is
         pulumi.log.error("Program failed with an unhandled exception:\n" + _users_part(folder))

@@ -67,10 +67,10 @@ class Registrar:
     def carry_out(self, goal: Goal) -> Any:
         """Decide the steps for ``goal`` and execute them; gives a ``Result``."""
         run, new = self._run, goal.new
-        if run.cancelled.is_set():
-            raise CancelledError
         try:
             with self._deciding:
+                if run.cancelled.is_set():
+                    raise CancelledError
                 steps = generate(run, goal)
             if run.tables.failed & new.dependency_urns():
                 run.tables.failed.add(new.urn)

@@ -69,6 +69,28 @@ class Tables:
         return bool(decided & {"same", "update", "replace", "read"})
 
 
+class Activity:
+    """Counts what is under way, so that nobody is cut off in the middle of a step."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def wait_until_idle(self) -> None:
+        """Wait for what has begun; each step is bounded by its provider, and by Ctrl-C."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._count == 0)
+
+
 @dataclass
 class Run:
     """One preview, up, refresh or destroy."""
@@ -86,6 +108,7 @@ class Run:
     events: Events
     tables: Tables = field(default_factory=Tables)
     errors: list[str] = field(default_factory=list)
+    activity: Activity = field(default_factory=Activity)
     cancelled: threading.Event = field(default_factory=threading.Event)
     """Nothing new is started any more, whether by the user's wish or after an error."""
     interrupted: threading.Event = field(default_factory=threading.Event)
