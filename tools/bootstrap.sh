@@ -2,12 +2,13 @@
 # Makes .venv from the pinned requirements, or finds it made: then it takes some milliseconds.
 #   tools/bootstrap.sh program   what `make up` and its fellows need
 #   tools/bootstrap.sh develop   that, and what `make check` and `make test` need
-# An installation that was cut off is begun anew. pip's cache goes to the project's cache folder.
+# An installation that was cut off is begun anew. Wheels are kept in the project's cache folder.
 set -eu
 
 clone=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cache=${K3S_PULUMI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/k3s-pulumi}
 venv=$clone/.venv
+wheels=$cache/wheels
 oldest=3.11
 
 say() { printf '%s\n' "$*" >&2; }
@@ -71,17 +72,28 @@ python_with_venv() {
     fi
 }
 
+# pip LEVEL WORD...: pip with the requirements of LEVEL.
+pip() {
+    level=$1
+    shift
+    requirements "$level" | sed 's/^/-r /' | (cd "$clone" && xargs env PIP_CACHE_DIR="$cache/pip" \
+        "$venv/bin/python" -m pip --quiet --disable-pip-version-check "$@") >&2
+}
+
+# Kept as wheels, as not every index lets pip cache: then a second clone downloads nothing.
+fetch_wheels() { pip "$1" wheel --wheel-dir "$wheels"; }
+from_wheels() { pip "$1" install --no-index --find-links "$wheels"; }
+
 install() {
     python_with_venv
     say "setup: Python packages into .venv ($("$python" --version))"
     if [ -e "$venv/.installing" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
         rm -rf "$venv"
     fi
-    mkdir -p "$venv" "$cache/pip"
+    mkdir -p "$venv" "$wheels"
     : >"$venv/.installing"
     [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || fail "$venv — Python could not make a virtual environment there, see above — put it right and run the command again"
-    requirements "$1" | sed 's/^/-r /' | (cd "$clone" && xargs env PIP_CACHE_DIR="$cache/pip" \
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check) >&2 ||
+    from_wheels "$1" 2>/dev/null || { fetch_wheels "$1" && from_wheels "$1"; } ||
         fail "$1 requirements — pip could not install them, see above — put it right and run the command again"
     rm -f "$venv"/.installed-*
     [ "$1" = program ] || wanted program >"$venv/.installed-program"
@@ -89,10 +101,10 @@ install() {
     rm "$venv/.installing"
 }
 
-# One at a time: a second `make` waits here and then finds the work done.
+# One at a time, over all clones: a second `make` waits here and then finds the work done.
 alone() {
-    [ -d "$clone/.state" ] || mkdir -m 700 "$clone/.state"
-    exec 9>"$clone/.state/setup.lock"
+    mkdir -p "$cache"
+    exec 9>"$cache/setup.lock"
     ! command -v flock >/dev/null || flock 9
 }
 

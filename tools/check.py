@@ -1,20 +1,27 @@
 """`make check`: format, lint, types, shell scripts, Go."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.k3s.toolchain import Go, find_go
 from tools.messages import say
-from tools.paths import CLONE
+from tools.paths import CLONE, cache
+from tools.releases import architecture
 
 # Where scripts of the project are not.
 _SKIPPED = (".git", ".venv", ".state")
 _BIN = Path(sys.executable).parent
+_K3S = CLONE / "lab" / "k3s"
+_COREDNS = _K3S / "images" / "coredns"
+_VET = ("vet", "-trimpath", "./...")
 _TYPED = ("components", "stacks", "tools", "lab", "__main__.py")
 
 
@@ -24,7 +31,9 @@ class Check:
 
     title: str
     command: Callable[[], Sequence[str]]
+    folder: Path = CLONE
     any_output_fails: bool = False
+    environment: Callable[[], Mapping[str, str]] = lambda: os.environ
 
 
 CHECKS = (
@@ -34,6 +43,15 @@ CHECKS = (
     Check("ruff lint", lambda: [_tool("ruff"), "check", "--output-format=concise", "."]),
     Check("mypy, strict", lambda: [_tool("mypy"), *_TYPED]),
     Check("shellcheck", lambda: [_tool("shellcheck"), *map(str, shell_scripts(CLONE))]),
+    Check("gofmt", lambda: [_go("gofmt"), "-l", "."], _K3S, any_output_fails=True),
+    # As the lab builds it, so that one compilation of Kubernetes serves both.
+    Check("go vet, k3s", lambda: [_go("go"), *_VET], _K3S, environment=lambda: _go_environment()),
+    Check(
+        "go vet, CoreDNS",
+        lambda: [_go("go"), *_VET],
+        _COREDNS,
+        environment=lambda: _go_environment(),
+    ),
 )
 
 
@@ -62,7 +80,14 @@ def _is_shell(path: Path) -> bool:
 
 def _passes(check: Check) -> bool:
     started = time.monotonic()
-    done = subprocess.run(check.command(), cwd=CLONE, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        check.command(),
+        cwd=check.folder,
+        env=check.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     output = (done.stdout + done.stderr).strip()
     passed = done.returncode == 0 and not (check.any_output_fails and output)
     seconds = time.monotonic() - started
@@ -70,6 +95,22 @@ def _passes(check: Check) -> bool:
     if not passed:
         say(output)
     return passed
+
+
+def _toolchain() -> Go:
+    """The Go that builds the lab's k3s."""
+    wanted = re.search(r"^go (\S+)$", (_K3S / "go.mod").read_text(), re.MULTILINE)
+    return find_go(wanted[1] if wanted else "1.25")
+
+
+def _go(name: str) -> str:
+    return str(_toolchain().program.with_name(name))
+
+
+def _go_environment() -> Mapping[str, str]:
+    # Go counts its own use below the user's configuration folder, whatever it is told.
+    config = str(cache().go / "config")
+    return {**_toolchain().environment(architecture()), "XDG_CONFIG_HOME": config}
 
 
 def _tool(name: str) -> str:

@@ -20,7 +20,7 @@ def run() -> None:
     content = {"pulumi": pulumi_cli.pinned_version(), "sha256": {}}
     content["sha256"] = {asset.official: asset.published(official=True) for asset in assets()}
     releases.LOCK_FILE.write_text(json.dumps(content, indent=2) + "\n")
-    say(f"{releases.LOCK_FILE.relative_to(CLONE)}: {len(content['sha256'])} digests recorded")
+    say(f"{releases.LOCK_FILE.name}: {len(content['sha256'])} digests recorded")
 
 
 def assets() -> Iterator[Asset]:

@@ -23,9 +23,13 @@ case "$*" in
     mkdir -p "$folder/bin"
     cp "$0" "$folder/bin/python"
     ;;
-*"pip install"*)
-    echo "$*" >>"$STUB/installs"
-    [ ! -e "$STUB/cut-off" ]
+*"pip "*" wheel "*)
+    echo "$*" >>"$STUB/fetched"
+    [ ! -e "$STUB/cut-off" ] && : >"$STUB/wheels"
+    ;;
+*"pip "*" install "*)
+    [ -e "$STUB/wheels" ] || exit 1
+    echo "$*" >>"$STUB/installed"
     ;;
 *--version) echo "Python 3.99" ;;
 *) [ ! -e "$STUB/old" ] ;;
@@ -74,8 +78,9 @@ class Clone:
             check=False,
         )
 
-    def installs(self) -> list[str]:
-        noted = self.stub / "installs"
+    def noted(self, what: str) -> list[str]:
+        """Command lines of pip: `fetched` from the index, `installed` from wheels."""
+        noted = self.stub / what
         return noted.read_text().splitlines() if noted.exists() else []
 
 
@@ -90,7 +95,7 @@ def test_it_installs_once_and_then_says_and_does_nothing(clone: Clone) -> None:
     assert (first.returncode, first.stdout) == (0, "")
     assert first.stderr == "setup: Python packages into .venv (Python 3.99)\n"
     assert (second.returncode, second.stderr) == (0, "")
-    (install,) = clone.installs()
+    (install,) = clone.noted("installed")
     assert install.endswith("-r requirements.txt -r lab/requirements.txt")
 
 
@@ -98,7 +103,7 @@ def test_what_developers_need_holds_what_the_program_needs(clone: Clone) -> None
     clone.run("develop")
     clone.run("program")
 
-    (install,) = clone.installs()
+    (install,) = clone.noted("installed")
     assert install.endswith("-r tests/requirements.txt")
 
 
@@ -110,7 +115,7 @@ def test_a_changed_requirement_is_installed(clone: Clone) -> None:
     clone.run("program")
     clone.run("develop")
 
-    assert len(clone.installs()) == 3
+    assert len(clone.noted("installed")) == 3
 
 
 def test_an_installation_that_was_cut_off_is_begun_anew(clone: Clone) -> None:
@@ -126,14 +131,25 @@ def test_an_installation_that_was_cut_off_is_begun_anew(clone: Clone) -> None:
     assert "pip could not install them" in failed.stderr
     assert again.returncode == 0
     assert not left.exists()
-    assert len(clone.installs()) == 2
+    assert len(clone.noted("fetched")) == 2
+    assert len(clone.noted("installed")) == 1
+
+
+def test_another_environment_is_made_from_the_wheels_that_are_there(clone: Clone) -> None:
+    clone.run()
+    shutil.rmtree(clone.folder / ".venv")
+
+    clone.run()
+
+    assert len(clone.noted("fetched")) == 1
+    assert len(clone.noted("installed")) == 2
 
 
 def test_home_is_left_alone(clone: Clone) -> None:
     clone.run()
 
     assert not (clone.folder.parent / "home").exists()
-    assert (clone.folder.parent / "cache" / "pip").is_dir()
+    assert (clone.folder.parent / "cache" / "wheels").is_dir()
 
 
 def test_an_old_python_is_named_with_what_would_do(clone: Clone) -> None:
