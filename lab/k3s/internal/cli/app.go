@@ -24,14 +24,14 @@ func Run(args []string) int {
 	withFile := map[string][]cli.Flag{"server": serverFlags(serverConfig), "agent": agentFlags(agentConfig)}
 	app := newApp()
 	app.Commands = append([]*cli.Command{
-		{Name: "server", Usage: "Run management server", UsageText: "k3s server [OPTIONS]", Flags: withFile["server"],
+		{Name: "server", Usage: "Run management server", UsageText: "k3s server [OPTIONS]", Flags: withFile["server"], HideHelpCommand: true,
 			Action: func(c *cli.Context) error { return runServer(c, serverConfig) }},
-		{Name: "agent", Usage: "Run node agent", UsageText: "k3s agent [OPTIONS]", Flags: withFile["agent"],
+		{Name: "agent", Usage: "Run node agent", UsageText: "k3s agent [OPTIONS]", Flags: withFile["agent"], HideHelpCommand: true,
 			Action: func(c *cli.Context) error { return runAgent(c, agentConfig) }},
 		tokenCommand(),
 	}, missingCommands()...)
 	if err := runApp(app, args, withFile); err != nil {
-		logrus.Error(err)
+		logrus.StandardLogger().Log(logrus.FatalLevel, err) // as k3s writes it
 		return 1
 	}
 	return 0
