@@ -128,9 +128,12 @@ def build(go: Go, release: Release, inputs: str, folder: Path) -> None:
 
 
 def write_checksums(folder: Path, release: Release) -> None:
-    """`<sha256>  <file>` lines, as `sha256sum` writes and the release page has them."""
+    """`<sha256>  <file>` lines, as `sha256sum` writes and the release page has them.
+
+    install.sh is listed beside them: it is the lab's own, so no pinned digest knows it.
+    """
     lines = []
-    for name in (release.images, release.binary):
+    for name in (release.images, release.binary, "install.sh"):
         with (folder / name).open("rb") as file:
             lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
     (folder / release.checksums).write_text("".join(lines))
