@@ -20,6 +20,7 @@ class EngineLog:
     """Where messages go: the engine at ``address`` (host:port), or standard error without one."""
 
     def __init__(self, address: str | None) -> None:
+        self.address = address
         self._engine: engine_pb2_grpc.EngineAsyncStub | None = None
         if address:
             options = [("grpc.max_send_message_length", -1)]
@@ -72,19 +73,19 @@ class LineFeed:
     def __init__(self, log: EngineLog, urn: str) -> None:
         self._log = log
         self._urn = urn
-        self._rest = b""
+        self._rests: dict[str, bytes] = {}
         self._lines: list[str] = []
         self._sender: asyncio.Task[None] | None = None
 
-    def feed(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
+    def feed(self, stream: str, data: bytes) -> None:
+        """Take what came on one of the streams, whose lines stay whole."""
+        *lines, self._rests[stream] = (self._rests.get(stream, b"") + data).split(b"\n")
         self._add(lines)
 
     async def finish(self) -> None:
-        """Send what is left, the last line without its newline included."""
-        if self._rest:
-            self._add([self._rest])
-            self._rest = b""
+        """Send what is left, the last lines without their newline included."""
+        self._add([rest for rest in self._rests.values() if rest])
+        self._rests.clear()
         if self._sender:
             await self._sender
 

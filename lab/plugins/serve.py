@@ -19,14 +19,14 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from lab.engine.values import Properties, Value, from_struct, lower_outputs, to_struct
 from lab.plugins.engine_log import ERROR, EngineLog
-from lab.plugins.lifetime import until_engine_ends
+from lab.plugins.lifetime import EngineLife
 from lab.plugins.refused import RefusedError
 from lab.plugins.resource import Operation, Resource
 from lab.plugins.sdk import wheel_version
 
 _MESSAGE_BYTES = 400 * 1024 * 1024  # as the engine's own limit
 _STATUS_BYTES = 5 * 1024
-_STOP_SECONDS = 3
+_STOP_SECONDS = 6
 _CONFIGURATION = {"version", "pluginDownloadURL", "__internal", "__pulumi-go-provider-infer"}
 
 Function = Callable[[Operation, Properties], Coroutine[Any, Any, Properties]]
@@ -63,7 +63,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     async def Handshake(
         self, request: provider_pb2.ProviderHandshakeRequest, context: Context
     ) -> provider_pb2.ProviderHandshakeResponse:
-        if request.engine_address:
+        if request.engine_address and request.engine_address != self._log.address:
             self._log = EngineLog(request.engine_address)
         return provider_pb2.ProviderHandshakeResponse(
             accept_secrets=True, accept_resources=True, accept_outputs=True
@@ -230,7 +230,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if self._cancelled:
             work.close()
             await self._fail(
-                operation, context, grpc.StatusCode.CANCELLED, "cancelled before it began"
+                operation,
+                context,
+                grpc.StatusCode.CANCELLED,
+                f"{operation.name}: cancelled before it began",
             )
         task = asyncio.create_task(work)
         self._running.add(task)
@@ -240,11 +243,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         except TimeoutError:
             if not timer.expired():
                 raise
-            code, message = grpc.StatusCode.DEADLINE_EXCEEDED, f"not done within {limit:g} s"
+            code, message = (
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                f"{operation.name}: not done within {limit:g} s, its limit in customTimeouts",
+            )
         except asyncio.CancelledError:
             if not self._cancelled:
                 raise
-            code, message = grpc.StatusCode.CANCELLED, "cancelled while it ran"
+            code, message = grpc.StatusCode.CANCELLED, f"{operation.name}: cancelled while it ran"
         except RefusedError as refusal:
             code, message = grpc.StatusCode.UNKNOWN, str(refusal)
         except Exception as error:
@@ -288,6 +294,7 @@ def _shortened(message: str) -> str:
 
 async def serve(make: Callable[[str | None], Provider], engine: str | None) -> None:
     """Serve until the engine ends; the port is the first line on standard output."""
+    engine_life = EngineLife()
     provider = make(engine)
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_BYTES),
@@ -299,8 +306,6 @@ async def serve(make: Callable[[str | None], Provider], engine: str | None) -> N
     await server.start()
     print(port, flush=True)
 
-    async def stop() -> None:
-        await provider.stop()
-        await server.stop(grace=1)
-
-    await until_engine_ends(stop)
+    await engine_life.end()
+    await provider.stop()
+    await server.stop(grace=None)

@@ -3,14 +3,15 @@
 import os
 import queue
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
+import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import (
     engine_pb2,
@@ -39,6 +40,12 @@ class RecordingEngine(engine_pb2_grpc.EngineServicer):
         self.arrived.put(request)
         return empty_pb2.Empty()
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self.messages.clear()
+        while not self.arrived.empty():
+            self.arrived.get_nowait()
+
     def status_lines(self) -> list[str]:
         """All lines that were sent as passing status."""
         return [line for m in self.messages if m.ephemeral for line in m.message.split("\n")]
@@ -47,6 +54,13 @@ class RecordingEngine(engine_pb2_grpc.EngineServicer):
         """Wait until a message with the text has come."""
         while text not in self.arrived.get(timeout=seconds).message:
             pass
+
+
+def error_of(call: Callable[[], Any]) -> str:
+    """The text of the error that a call to a plugin must end with."""
+    with pytest.raises(grpc.RpcError) as raised:
+        call()
+    return str(cast("grpc.Call", raised.value).details())
 
 
 @dataclass
@@ -77,6 +91,11 @@ class Plugin:
         )
         response = self.stub.Create(request, timeout=_CALL_SECONDS)
         return response.id, from_struct(response.properties)
+
+    def start_create(self, type_: str, inputs: Properties) -> Any:
+        """A creation under way; ``result`` waits for the answer."""
+        request = provider_pb2.CreateRequest(urn=self.urn(type_), properties=to_struct(inputs))
+        return self.stub.Create.future(request, timeout=_CALL_SECONDS)
 
     def make(self, type_: str, inputs: Properties) -> Properties:
         """Check and create, as an engine does; the state."""
@@ -141,7 +160,8 @@ def running(package: str, environment: dict[str, str] | None = None) -> Iterator
     try:
         assert process.stdout is not None
         address = f"127.0.0.1:{int(process.stdout.readline())}"
-        with grpc.insecure_channel(address) as channel:
+        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        with grpc.insecure_channel(address, options=options) as channel:
             yield Plugin(process, engine, provider_pb2_grpc.ResourceProviderStub(channel))
     finally:
         process.terminate()

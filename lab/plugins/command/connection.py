@@ -83,6 +83,14 @@ class Hop:
     def __str__(self) -> str:
         return f"{self.address}:{self.port}"
 
+    @property
+    def hint(self) -> str:
+        """What may be wrong when the host breaks off early on."""
+        if self.host_key is None:
+            return ""
+        kind = self.host_key.get_algorithm()
+        return f" (hostKey is of type {kind}, so no other type is asked of the host)"
+
 
 def _host_key(text: str | None) -> asyncssh.SSHKey | None:
     if text is None:
@@ -192,11 +200,19 @@ async def _dial(
     except asyncssh.HostKeyNotVerifiable as error:
         raise DialError(client.mismatch or f"ssh: {hop}: {error}") from error
     except asyncssh.PermissionDenied as error:
-        raise DialError(f"ssh: unable to authenticate as {hop.user} at {hop}: {error}") from error
-    except asyncssh.Error as error:
-        raise DialError(f"ssh: handshake with {hop} failed: {error}") from error
-    except OSError as error:
-        raise DialError(f"dial tcp {hop}: {error.strerror or error}") from error
+        with_what = f"{len(keys)} keys and {'a' if hop.password else 'no'} password"
+        raise DialError(f"ssh: unable to log in as {hop.user} at {hop} with {with_what}") from error
+    except asyncssh.ChannelOpenError as error:
+        raise DialError(f"dial tcp {hop}: {error.reason}") from error
+    except (OSError, asyncssh.Error) as error:
+        if not client.connected:
+            raise DialError(f"dial tcp {hop}: {_cause(error)}") from error
+        raise DialError(f"ssh: handshake with {hop} failed: {_cause(error)}{hop.hint}") from error
+
+
+def _cause(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    return os.strerror(number).lower() if number and number > 0 else str(error)
 
 
 def _options(hop: Hop, client: "_Client", keys: list[Any]) -> dict[str, Any]:
@@ -233,7 +249,13 @@ class _Client(asyncssh.SSHClient):
 
     def __init__(self, hop: Hop) -> None:
         self._hop = hop
+        self.connected = False
+        self._asked = False
         self.mismatch: str | None = None
+
+    @override
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self.connected = True
 
     @override
     def validate_host_public_key(
@@ -253,7 +275,9 @@ class _Client(asyncssh.SSHClient):
         return False
 
     def kbdint_auth_requested(self) -> str | None:
-        return "" if self._hop.password is not None else None
+        """Once: a password that was refused is refused again."""
+        asked, self._asked = self._asked, True
+        return None if asked or self._hop.password is None else ""
 
     @override
     def kbdint_challenge_received(

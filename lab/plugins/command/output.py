@@ -33,7 +33,7 @@ class Output:
         """Take what came on "stdout" or "stderr"."""
         self._parts.append((stream, data))
         if stream in _LOGGED[self.logging or "stdoutAndStderr"]:
-            self.feed.feed(data)
+            self.feed.feed(stream, data)
 
     def properties(self) -> Properties:
         """The outputs stdout and stderr, each without one trailing newline."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from pathlib import Path
 
 import asyncssh
 from asyncssh.channel import SSHClientChannel
@@ -20,6 +21,7 @@ _WINDOW_BYTES, _PACKET_BYTES = 2 * 1024 * 1024, 32 * 1024
 _TERMINATION_SECONDS = 2
 _SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "SEGV": 11,
             "PIPE": 13, "ALRM": 14, "TERM": 15}  # fmt: skip
+_END_SIBLINGS = (Path(__file__).parent / "end_siblings.sh").read_text()
 _ADVICE = (
     "Unable to set {name!r}. This only works if the SSH server is configured to accept it "
     "(AcceptEnv). Where a Bash-like shell runs the command, write {name}=value before it instead."
@@ -63,10 +65,12 @@ class _Channel(SSHClientChannel[bytes]):
     """asyncssh's session channel, taken apart: its own ``create`` sends variables without asking
     whether the server takes them. Uses its internals; the wheel is pinned, and tests watch."""
 
-    async def open_session(self, output: Output) -> "_Session":
+    async def open_session(
+        self, connection: asyncssh.SSHClientConnection, output: Output
+    ) -> "_Session":
         packet = await self._open(b"session")
         packet.check_end()
-        self._session = session = _Session(self, output)
+        self._session = session = _Session(connection, self, output)
         return session
 
     async def set_variable(self, name: str, value: str) -> bool:
@@ -83,7 +87,10 @@ class _Channel(SSHClientChannel[bytes]):
 class _Session(asyncssh.SSHClientSession[bytes]):
     """One command's run: input, output and end."""
 
-    def __init__(self, channel: "_Channel", output: Output) -> None:
+    def __init__(
+        self, connection: asyncssh.SSHClientConnection, channel: "_Channel", output: Output
+    ) -> None:
+        self._connection = connection
         self.channel = channel
         self._output = output
         self._closed = asyncio.Event()
@@ -111,12 +118,17 @@ class _Session(asyncssh.SSHClientSession[bytes]):
             raise
 
     async def _terminate(self) -> None:
+        """End the command on the host, where closing the channel alone would let it run on.
+
+        OpenSSH refuses signal requests when root has logged in, so a second session on the same
+        connection sends the signal, to the process groups of its siblings.
+        """
         for name in ("TERM", "KILL"):
-            with suppress(OSError):
-                self.channel.send_signal(name)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), _TERMINATION_SECONDS)
-                return
+            with suppress(TimeoutError, OSError, asyncssh.Error):
+                async with asyncio.timeout(_TERMINATION_SECONDS):
+                    await self._connection.run(f"set -- {name}\n{_END_SIBLINGS}")
+                    await self._closed.wait()
+                    return
         self.channel.abort()
 
     def failure(self) -> str | None:
@@ -139,6 +151,6 @@ async def _open(connection: asyncssh.SSHClientConnection, output: Output) -> _Se
     loop = asyncio.get_running_loop()
     channel = _Channel(connection, loop, "strict", None, "strict", _WINDOW_BYTES, _PACKET_BYTES)
     try:
-        return await channel.open_session(output)
+        return await channel.open_session(connection, output)
     except asyncssh.Error as error:
         raise RefusedError(f"ssh: no session at the host: {error}") from error
