@@ -2,8 +2,8 @@
 # What running containers on bridge networks changes on the host, written down before and undone after.
 #
 # The description is one line of words, e.g.
-#   ip_forward=0 accept_redirects=1 forwarding=- iptables=filter,nat netavark=0 cgroups=0 netns=0
-# with lists separated by commas, - for an empty one, and a count or 0/1 for what is there or not.
+#   ip_forward=0 accept_redirects=1 forwarding=- iptables=filter,nat netavark=0 cgroups=0 netns=none
+# with lists separated by commas, - for an empty one, and counts.
 
 CGROUPS=/sys/fs/cgroup
 NETNS=/run/netns
@@ -43,8 +43,9 @@ describe_host() {
     tables=$(iptables_tables | listed)
     netavark=$(netavark_tables)
     cgroups=$(podman_cgroups | grep -c . || true)
-    netns=0
-    if [ -d "$NETNS" ]; then netns=1; fi
+    netns=none
+    if [ -d "$NETNS" ]; then netns=directory; fi
+    if mountpoint -q "$NETNS"; then netns=mount; fi
     printf 'ip_forward=%s accept_redirects=%s forwarding=%s iptables=%s netavark=%s cgroups=%s netns=%s\n' \
         "$forward" "$redirects" "$interfaces" "$tables" "$netavark" "$cgroups" "$netns"
 }
@@ -54,16 +55,21 @@ value_of() { printf '%s\n' "$2" | tr ' ' '\n' | sed -n "s/^$1=//p"; }
 
 # A host where Docker or ufw runs forwards nothing unasked, not even between the ports of one bridge
 # (net.bridge.bridge-nf-call-iptables). Podman asks for networks with a way out, not for --internal ones.
-bridge_rule() {
-    as_root iptables "$1" FORWARD -i "$2" -o "$2" -m comment --comment k3s-pulumi -j ACCEPT
-}
-
+#
+# admit_bridge BRIDGE COMMENT
 admit_bridge() {
-    if command -v iptables >/dev/null && ! bridge_rule -C "$1" 2>/dev/null; then bridge_rule -I "$1"; fi
+    if ! command -v iptables >/dev/null; then return; fi
+    withdraw "$2"
+    as_root iptables -I FORWARD -i "$1" -o "$1" -m comment --comment "$2" -j ACCEPT
 }
 
-refuse_bridge() {
-    if command -v iptables >/dev/null && bridge_rule -C "$1" 2>/dev/null; then bridge_rule -D "$1"; fi
+# withdraw COMMENT: takes away what admit_bridge added, if it is there.
+withdraw() {
+    if ! command -v iptables-save >/dev/null; then return; fi
+    as_root iptables-save -t filter | awk -v mark="--comment \"$1\" " '
+        BEGIN { print "*filter" }
+        index($0, mark) { sub(/^-A/, "-D"); print }
+        END { print "COMMIT" }' | as_root iptables-restore --noflush
 }
 
 # Takes away what Podman's network stack leaves in a table of iptables when its last container has gone: empty
@@ -82,7 +88,8 @@ table_is_empty() {
 }
 
 # Takes a table away that Podman's network stack made. Only nftables can: the tables of the older
-# iptables-legacy stay until the host restarts, empty and without effect.
+# iptables-legacy stay until the host restarts, empty and without effect, as do empty built-in
+# chains in tables that the host already had.
 remove_table() {
     if command -v nft >/dev/null && as_root nft list tables | grep -q "^table ip $1\$"; then
         as_root nft delete table ip "$1"
@@ -127,10 +134,14 @@ restore_directories() {
             fi
         done
     fi
-    if [ "$(value_of netns "$1")" = 0 ] && [ -d "$NETNS" ] && [ -z "$(ls -A "$NETNS")" ]; then
-        if mountpoint -q "$NETNS"; then as_root umount "$NETNS"; fi
-        as_root rmdir "$NETNS"
-    fi
+    restore_netns "$(value_of netns "$1")"
+}
+
+# restore_netns BEFORE: the folder of network namespaces, which Podman also mounts.
+restore_netns() {
+    if ! [ -d "$NETNS" ] || [ -n "$(ls -A "$NETNS")" ]; then return; fi
+    if [ "$1" != mount ] && mountpoint -q "$NETNS"; then as_root umount "$NETNS"; fi
+    if [ "$1" = none ]; then as_root rmdir "$NETNS"; fi
 }
 
 restore_host() {

@@ -8,8 +8,7 @@
 #   PUBLIC_CIDR   e.g. 10.97.1.0/24
 #
 # create prints one line: what the host was like before (host.sh), which delete restores. delete also
-# removes every node of the stack that is still there: networks must be the last thing of a stack to be
-# deleted, never replaced before their nodes are.
+# removes every node of the stack that still stands on the networks: none can be without them.
 
 BEFORE_LABEL=io.k3s-pulumi.before
 
@@ -103,7 +102,7 @@ create() {
     if [ -z "$before" ]; then before=$(describe_host); fi
     make_network "$NETWORK-private" "$PRIVATE_CIDR" "$before" --internal
     make_network "$NETWORK-public" "$PUBLIC_CIDR" "$before"
-    admit_bridge "$(bridge_of "$NETWORK-private")"
+    admit_bridge "$(bridge_of "$NETWORK-private")" "k3s-pulumi $NETWORK"
     printf '%s\n' "$before"
 }
 
@@ -118,15 +117,15 @@ remove_network() {
 
 bridge_of() { rootful_podman network inspect --format '{{.NetworkInterface}}' "$1"; }
 
-# Nodes of this stack that are still there were made by a run that was interrupted before it could
-# tell; nothing else would ever remove them.
-remove_strays() {
+# Nodes that are still there were made by a run that was interrupted before it could tell, so that
+# nothing else would ever remove them; or both networks get other ranges, and nodes other addresses.
+remove_nodes() {
     for name in $(rootful_podman ps --all --filter "label=$OWNER_LABEL=$NETWORK" --format '{{.Names}}'); do
-        say "$name: left by an interrupted run, removed"
+        say "$name: still there, removed with its networks"
         remove_container "$name"
     done
     for name in $(rootful_podman volume ls --quiet --filter "label=$OWNER_LABEL=$NETWORK"); do
-        say "$name: left by an interrupted run, removed"
+        say "$name: still there, removed with its node"
         rootful_podman volume rm "$name" >/dev/null
     done
 }
@@ -135,10 +134,8 @@ remove_strays() {
 delete() {
     check_podman
     lock_host -x
-    remove_strays
-    if rootful_podman network exists "$NETWORK-private"; then
-        refuse_bridge "$(bridge_of "$NETWORK-private")"
-    fi
+    remove_nodes
+    withdraw "k3s-pulumi $NETWORK"
     before=$(before_any_stack)
     before=${before:-${PULUMI_COMMAND_STDOUT-}}
     if nodes_run; then
