@@ -111,8 +111,15 @@ def _run(options: argparse.Namespace) -> int:
 def _execute(deployment: Deployment, what: str, state: State) -> int:
     """Run in a thread of its own, so that Ctrl-C finds the main thread free."""
     succeeded: list[bool] = []
-    worker = threading.Thread(target=lambda: succeeded.append(deployment.execute(what)))
     presses = 0
+
+    def work() -> None:
+        try:
+            succeeded.append(deployment.execute(what))
+        except EngineError as error:
+            deployment.run.fail(str(error))
+
+    worker = threading.Thread(target=work)
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         nonlocal presses

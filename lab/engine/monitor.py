@@ -31,7 +31,7 @@ _MONITOR_THREADS = 512  # each registration holds one until its step has ended
 _ENGINE_THREADS = 32
 _SEVERITIES = ("debug", "info", "warning", "error")
 _STOPPED = "resource monitor shut down"
-FEATURES = {
+_FEATURES = {
     "secrets": "SECRETS",
     "resourceReferences": "RESOURCE_REFERENCES",
     "outputValues": "OUTPUT_VALUES",
@@ -39,6 +39,13 @@ FEATURES = {
     "deletedWith": "DELETED_WITH",
     "replaceWith": "REPLACE_WITH",
     "replacementTrigger": "REPLACEMENT_TRIGGER",
+    # Announced so that the SDK asks and is refused by name, instead of asking for a newer CLI:
+    "transforms": "TRANSFORMS",
+    "invokeTransforms": "INVOKE_TRANSFORMS",
+    "parameterization": "PARAMETERIZATION",
+    "resourceHooks": "RESOURCE_HOOKS",
+    "errorHooks": "ERROR_HOOKS",
+    "stateMigrations": "STATE_MIGRATIONS",
 }
 _REFUSED = {
     "Call": "a method call on a resource (Call)",
@@ -73,12 +80,12 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             parallel=run.parallel,
             supportedFeatures=[
                 rp.ResourceMonitorFeature.Value(f"RESOURCE_MONITOR_FEATURE_{name}")
-                for name in FEATURES.values()
+                for name in _FEATURES.values()
             ],
         )
 
     def SupportsFeature(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return rp.SupportsFeatureResponse(hasSupport=request.id in FEATURES)
+        return rp.SupportsFeatureResponse(hasSupport=request.id in _FEATURES)
 
     def RegisterResource(self, request: Any, context: grpc.ServicerContext) -> Any:
         return self._answer(context, lambda: self._registrar.register(request))

@@ -111,7 +111,8 @@ def to_json(resource: Resource, crypter: Crypter) -> dict[str, Any]:
         value = getattr(resource, name)
         if name in ("inputs", "outputs", "replacementTrigger"):
             value = _to_state(value, crypter, resource.urn)
-        if name in _ALWAYS or value not in ("", [], {}, False, None):
+        empty = value is None or value is False or value in ("", [], {})
+        if name in _ALWAYS or not empty:
             document[name] = value
     return document
 

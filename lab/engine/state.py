@@ -55,7 +55,7 @@ class State:
             for o in deployment.get("pending_operations") or []
         ]
         self.fresh: list[Resource] = []
-        self._gone: set[int] = set()
+        self._gone: dict[int, Resource] = {}  # by id; the object is kept, as ids come again
         self._numbers: dict[int, int] = {}
         self._next_number = 0
         self._operations: list[Operation] = []
@@ -121,8 +121,9 @@ class State:
                 self._operations.remove(operation)
                 changes.append(["end", self._numbers[id(operation)]])
             for resource in drop:
-                self._gone.add(id(resource))
-                changes.append(["drop", self._numbers.get(id(resource))])
+                self._gone[id(resource)] = resource
+                if id(resource) in self._numbers:  # what is being imported was never there
+                    changes.append(["drop", self._numbers[id(resource)]])
             touched = list(changed)
             if add is not None:
                 self.fresh.append(add)
@@ -135,7 +136,7 @@ class State:
     def replace_old(self, refreshed: list[Resource]) -> None:
         """After a refresh: ``refreshed`` is what was there."""
         with self._mutex:
-            self.old, self._gone = refreshed, set()
+            self.old, self._gone = refreshed, {}
             if not self._dry:
                 self.checkpoint()
 

@@ -120,6 +120,8 @@ def drop_unknowns(value: Value) -> Value:
         return v == UNKNOWN or (is_secret(v) and v["value"] == UNKNOWN)
 
     def drop(v: Value) -> Value:
+        if is_secret(v):
+            return v
         if isinstance(v, dict):
             return {k: item for k, item in v.items() if not unknown(item)}
         return [item for item in v if not unknown(item)] if isinstance(v, list) else v
