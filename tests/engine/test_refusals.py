@@ -1,5 +1,7 @@
 """What the engine does not do it refuses, in one message that says what to do instead."""
 
+from typing import Any
+
 import pytest
 import yaml
 
@@ -46,7 +48,7 @@ def test_what_is_not_implemented_is_refused_by_name(workspace: Workspace, what: 
     assert "Traceback" not in done.said
 
 
-PLATFORMS = {
+PLATFORMS: dict[str, dict[str, Any]] = {
     "aws": {"k3s:platform": "aws"},
     "digitalocean": {"k3s:platform": "digitalocean"},
     "existing": {"k3s:platform": "existing"},

@@ -137,7 +137,8 @@ class Workspace:
         )
 
     def drive(self, engine: str, what: str, *flags: str, **variables: str) -> Outcome:
-        return getattr(self, engine)(what, *flags, **variables)
+        play = self.lab if engine == "lab" else self.pulumi
+        return play(what, *flags, **variables)
 
     # Looking at it
 
