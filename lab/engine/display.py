@@ -45,7 +45,7 @@ class Redactor:
                     self._secrets.add(text.strip())
 
     def clean(self, text: str) -> str:
-        for secret in sorted(self._secrets, key=len, reverse=True):
+        for secret in sorted(self._secrets.copy(), key=len, reverse=True):
             text = text.replace(secret, _MASK)
         return text
 
@@ -133,16 +133,19 @@ class Display:
         self._console.print(Text(self._redactor.clean(text), style))
 
     def _table(self) -> Group:
-        with self._mutex:
-            table = Table.grid(padding=(0, 2))
-            for (op, urn), since in list(self._running.items()):
-                seconds = f"{time.monotonic() - since:5.1f} s"
-                line = self._last_line.get(urn, "")
-                table.add_row(Text(op, "cyan"), Text(_title(urn)), seconds, Text(line, "dim"))
-            done = ", ".join(f"{n} {what}" for what, n in self._counts.items())
-            seconds = f"{time.monotonic() - self._started:.0f} s"
-            word = "previewing" if self._preview else "running"
-            return Group(table, Text(f"{word} {len(self._running)}; {done}; {seconds}", "dim"))
+        """Drawn by Rich's own thread under Rich's lock, which printing takes, too: taking the
+        mutex here would lock both up. Copies of dicts are made in one go.
+        """
+        running, counts, now = self._running.copy(), self._counts.copy(), time.monotonic()
+        table = Table.grid(padding=(0, 2))
+        for (op, urn), since in running.items():
+            line = self._redactor.clean(self._last_line.get(urn, ""))
+            seconds = f"{now - since:5.1f} s"
+            table.add_row(Text(op, "cyan"), Text(_title(urn)), seconds, Text(line, "dim"))
+        done = ", ".join(f"{n} {what}" for what, n in counts.items())
+        word = "previewing" if self._preview else "running"
+        status = f"{word} {len(running)}; {done}; {now - self._started:.0f} s"
+        return Group(table, Text(status, "dim"))
 
 
 def _title(urn: str) -> str:
