@@ -20,9 +20,9 @@ import (
 	"github.com/sirupsen/logrus"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"k3s.lab/internal/files"
 	"k3s.lab/internal/manifests"
 	"k3s.lab/internal/paths"
-	"k3s.lab/internal/pki"
 )
 
 //go:embed containerd.toml
@@ -38,7 +38,7 @@ func (n *node) startContainerd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := pki.WriteFile(file, config, 0o600); err != nil {
+	if err := files.Write(file, config, 0o600); err != nil {
 		return err
 	}
 	program, err := exec.LookPath("containerd")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"k3s.lab/internal/files"
 	"k3s.lab/internal/kubeconfig"
 	"k3s.lab/internal/paths"
 	"k3s.lab/internal/pki"
@@ -69,10 +70,10 @@ func (n *node) fetchCertificates(ctx context.Context, client *Client, password s
 	if err != nil {
 		return err
 	}
-	if err := pki.WriteFile(n.data.Agent("client-ca.crt"), clientCA, 0o644); err != nil {
+	if err := files.Write(n.data.Agent("client-ca.crt"), clientCA, 0o644); err != nil {
 		return err
 	}
-	if err := pki.WriteFile(n.data.Agent("server-ca.crt"), client.ca, 0o644); err != nil {
+	if err := files.Write(n.data.Agent("server-ca.crt"), client.ca, 0o644); err != nil {
 		return err
 	}
 	for _, certificate := range issued {
@@ -105,7 +106,7 @@ func fetchCertificate(ctx context.Context, client *Client, path string, headers 
 	if err != nil {
 		return err
 	}
-	return pki.WriteFile(certFile, signed, 0o644)
+	return files.Write(certFile, signed, 0o644)
 }
 
 // nodePassword is this machine's proof that the node's name is its own, made at its first start.
@@ -122,5 +123,5 @@ func nodePassword() (string, error) {
 		return "", err
 	}
 	password := hex.EncodeToString(random)
-	return password, pki.WriteFile(paths.NodePassword, []byte(password+"\n"), 0o600)
+	return password, files.Write(paths.NodePassword, []byte(password+"\n"), 0o600)
 }

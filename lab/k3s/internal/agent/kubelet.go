@@ -11,8 +11,8 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
+	"k3s.lab/internal/files"
 	"k3s.lab/internal/paths"
-	"k3s.lab/internal/pki"
 	"k3s.lab/internal/process"
 )
 
@@ -26,7 +26,7 @@ func (n *node) startKubelet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := pki.WriteFile(file, content, 0o600); err != nil {
+	if err := files.Write(file, content, 0o600); err != nil {
 		return err
 	}
 	flags := map[string]string{
@@ -87,7 +87,7 @@ func (n *node) resolvConf() (string, error) {
 		return host, nil
 	}
 	file := n.data.Agent("etc/resolv.conf")
-	return file, pki.WriteFile(file, []byte("nameserver 8.8.8.8\n"), 0o644)
+	return file, files.Write(file, []byte("nameserver 8.8.8.8\n"), 0o644)
 }
 
 func usableResolver(resolvConf string) bool {

@@ -3,7 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
-	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
+	"k3s.lab/internal/files"
 	"k3s.lab/internal/kubeconfig"
 	"k3s.lab/internal/nodes"
 	"k3s.lab/internal/vxlan"
@@ -126,8 +127,5 @@ func (n *node) writeCNI(podCIDR string, mtu int) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(n.data.CNIConf(), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(n.data.CNIConf()+"/10-flannel.conflist", append(content, '\n'), 0o644)
+	return files.Write(filepath.Join(n.data.CNIConf(), "10-flannel.conflist"), append(content, '\n'), 0o644)
 }

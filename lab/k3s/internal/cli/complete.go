@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"k3s.lab/internal/config"
+	"k3s.lab/internal/files"
 	"k3s.lab/internal/paths"
 )
 
@@ -90,11 +90,8 @@ func nodeID() (string, error) {
 	if _, err := rand.Read(random); err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(filepath.Dir(paths.NodeID), 0o755); err != nil {
-		return "", err
-	}
 	id := hex.EncodeToString(random)
-	return id, os.WriteFile(paths.NodeID, []byte(id+"\n"), 0o644)
+	return id, files.Write(paths.NodeID, []byte(id+"\n"), 0o644)
 }
 
 // completeServer fills in the server's defaults and refuses values that the lab cannot carry out.

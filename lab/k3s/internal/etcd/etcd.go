@@ -2,6 +2,7 @@
 package etcd
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"os"
@@ -38,8 +39,8 @@ func Initialised(data paths.Data) bool {
 // PeerURL is where other members reach the member at this address.
 func PeerURL(address string) string { return "https://" + address + ":2380" }
 
-// Start runs the member and waits until it serves.
-func (m Member) Start() (*embed.Etcd, error) {
+// Start runs the member and waits until it serves; one that joined as a learner is then made a voter.
+func (m Member) Start(ctx context.Context) (*embed.Etcd, error) {
 	config, err := m.config()
 	if err != nil {
 		return nil, err
@@ -50,6 +51,10 @@ func (m Member) Start() (*embed.Etcd, error) {
 	}
 	select {
 	case <-member.Server.ReadyNotify():
+		if err := promote(ctx, member); err != nil {
+			member.Close()
+			return nil, err
+		}
 		return member, nil
 	case err := <-member.Err():
 		return nil, fmt.Errorf("etcd: %w", err)

@@ -9,7 +9,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	api "k8s.io/client-go/tools/clientcmd/api"
 
-	"k3s.lab/internal/pki"
+	"k3s.lab/internal/files"
 )
 
 const name = "default" // of the cluster, the user and the context, as in k3s.yaml
@@ -40,7 +40,7 @@ func (f File) Write(file string, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	return pki.WriteFile(file, content, mode)
+	return files.Write(file, content, mode)
 }
 
 // Client is a client and its configuration of the kubeconfig file.

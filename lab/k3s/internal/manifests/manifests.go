@@ -28,7 +28,7 @@ import (
 	"k8s.io/client-go/restmapper"
 	"k8s.io/utils/ptr"
 
-	"k3s.lab/internal/pki"
+	"k3s.lab/internal/files"
 )
 
 //go:embed coredns.yaml
@@ -71,7 +71,7 @@ func (d *Deployer) Package(ctx context.Context) error {
 	for name, content := range packaged {
 		file := filepath.Join(d.Folder, name)
 		if !slices.Contains(d.Disabled, strings.TrimSuffix(name, ".yaml")) {
-			if err := pki.WriteFile(file, content, 0o600); err != nil {
+			if err := files.Write(file, content, 0o600); err != nil {
 				return err
 			}
 			continue

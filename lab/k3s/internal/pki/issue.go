@@ -13,6 +13,8 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"k3s.lab/internal/files"
 )
 
 // Usages of certificates.
@@ -39,7 +41,7 @@ func (ca *CA) Issue(certFile, keyFile string, subject Subject) error {
 	if err != nil {
 		return err
 	}
-	return WriteFile(certFile, signed, 0o644)
+	return files.Write(certFile, signed, 0o644)
 }
 
 func (ca *CA) stillGood(content []byte, public crypto.PublicKey, subject Subject) bool {

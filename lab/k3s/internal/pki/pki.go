@@ -16,8 +16,9 @@ import (
 	"math/big"
 	"net"
 	"os"
-	"path/filepath"
 	"time"
+
+	"k3s.lab/internal/files"
 )
 
 const (
@@ -94,7 +95,7 @@ func createCA(certFile, keyFile, name string) error {
 	if err != nil {
 		return err
 	}
-	return WriteFile(certFile, encode("CERTIFICATE", der), 0o644)
+	return files.Write(certFile, encode("CERTIFICATE", der), 0o644)
 }
 
 // Sign gives a PEM certificate of the subject for the public key, followed by the authority's own.
@@ -151,7 +152,7 @@ func createKey(file string) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return key, WriteFile(file, encode("EC PRIVATE KEY", der), 0o600)
+	return key, files.Write(file, encode("EC PRIVATE KEY", der), 0o600)
 }
 
 // ParseCert is the first certificate of a PEM file.
@@ -161,25 +162,6 @@ func ParseCert(content []byte) (*x509.Certificate, error) {
 		return nil, fmt.Errorf("no PEM certificate")
 	}
 	return x509.ParseCertificate(block.Bytes)
-}
-
-// WriteFile replaces the file in one step, its folders made when needed.
-func WriteFile(file string, content []byte, mode os.FileMode) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return err
-	}
-	temporary, err := os.CreateTemp(filepath.Dir(file), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(temporary.Name()) }() // gone already when renamed
-	if _, err := temporary.Write(content); err != nil {
-		return errors.Join(err, temporary.Close())
-	}
-	if err := errors.Join(temporary.Chmod(mode), temporary.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temporary.Name(), file)
 }
 
 func serialNumber() (*big.Int, error) {

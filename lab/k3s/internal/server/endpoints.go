@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net"
+	"net/http"
 	"strconv"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -28,4 +29,19 @@ func apiServers(ctx context.Context, client kubernetes.Interface) ([]string, err
 		}
 	}
 	return addresses, nil
+}
+
+// sendAPIServers tells agents' load balancers where the servers are.
+func (v *supervisor) sendAPIServers(w http.ResponseWriter, r *http.Request) {
+	client := v.client.Load()
+	if client == nil {
+		http.Error(w, errNotReady.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	addresses, err := apiServers(r.Context(), client)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	answerJSON(w, addresses)
 }

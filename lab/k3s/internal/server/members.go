@@ -1,17 +1,25 @@
 package server
 
 import (
+	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"os"
 
+	"github.com/sirupsen/logrus"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"k3s.lab/internal/etcd"
+	"k3s.lab/internal/files"
 	"k3s.lab/internal/paths"
-	"k3s.lab/internal/pki"
 	"k3s.lab/internal/protocol"
 )
 
 // datastore is what joining servers need of this server's etcd.
 type datastore struct {
-	clustered bool // started with --cluster-init, or joined
+	clustered bool             // started with --cluster-init, or joined
+	client    *clientv3.Client // set when this server's member runs, before the apiserver does
 }
 
 // sharedFiles are the keys and certificates, below server/tls, that all servers of a cluster have.
@@ -40,10 +48,34 @@ func (v *supervisor) sendBootstrap(w http.ResponseWriter, _ *http.Request) {
 	answerJSON(w, answerBootstrap)
 }
 
+// addMember lets a joining server's etcd in. It is asked only while this server's API answers, and so its member runs.
+func (v *supervisor) addMember(w http.ResponseWriter, r *http.Request) {
+	if v.client.Load() == nil {
+		http.Error(w, errNotReady.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	var request protocol.MemberRequest
+	if err := json.NewDecoder(io.LimitReader(r.Body, maxBody)).Decode(&request); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	initial, err := etcd.Add(r.Context(), v.datastore.client, request.Name, request.PeerURL)
+	if err != nil {
+		logrus.Warnf("Refused etcd member %s: %v", request.Name, err)
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	logrus.Infof("Added etcd member %s at %s", request.Name, request.PeerURL)
+	answerJSON(w, protocol.MemberAnswer{InitialCluster: initial})
+}
+
 // storeBootstrap writes what another server sent, private keys readable by root alone.
 func storeBootstrap(data paths.Data, bootstrap protocol.BootstrapData) error {
 	for _, name := range sharedFiles() {
-		if err := pki.WriteFile(data.TLS(name), bootstrap.Files[name], 0o600); err != nil {
+		if len(bootstrap.Files[name]) == 0 {
+			return fmt.Errorf("the server sent no %s", name)
+		}
+		if err := files.Write(data.TLS(name), bootstrap.Files[name], 0o600); err != nil {
 			return err
 		}
 	}

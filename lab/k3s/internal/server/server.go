@@ -42,6 +42,7 @@ type running struct {
 	supervisor   *supervisor
 	front        *front
 	group        *process.Group
+	join         *agent.Client // of the server that this one joins; nil otherwise
 }
 
 // Run is `k3s server`: it returns when a component ends or a signal asks to stop.

@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"k3s.lab/internal/config"
+	"k3s.lab/internal/files"
 	"k3s.lab/internal/paths"
-	"k3s.lab/internal/pki"
 	"k3s.lab/internal/token"
 )
 
@@ -78,7 +78,7 @@ func randomSecret() (string, error) {
 // write stores the full tokens where k3s keeps them, readable by root alone.
 func (s secrets) write(data paths.Data, caPEM []byte) error {
 	server := []byte(token.Format(caPEM, token.ServerUser, s[token.ServerUser]) + "\n")
-	if err := pki.WriteFile(data.ServerToken(), server, 0o600); err != nil {
+	if err := files.Write(data.ServerToken(), server, 0o600); err != nil {
 		return err
 	}
 	if err := linkTo("token", data.NodeToken()); err != nil {
@@ -91,7 +91,7 @@ func (s secrets) write(data paths.Data, caPEM []byte) error {
 		return err
 	}
 	agent := []byte(token.Format(caPEM, token.NodeUser, s[token.NodeUser]) + "\n")
-	return pki.WriteFile(data.AgentToken(), agent, 0o600)
+	return files.Write(data.AgentToken(), agent, 0o600)
 }
 
 func linkTo(target, link string) error {
