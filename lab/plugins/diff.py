@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from pulumi.runtime.proto import provider_pb2
 
-from lab.engine.values import ARCHIVE, ASSET, Properties, Value, signature
+from lab.engine.values import ARCHIVE, ASSET, Properties, Value, is_secret, reveal, signature
 
 Kind: TypeAlias = provider_pb2.PropertyDiff.Kind.ValueType
 _KIND = provider_pb2.PropertyDiff.Kind
@@ -24,7 +24,13 @@ _SIMPLE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 def same(old: Value, new: Value) -> bool:
-    """Whether two values are equal; two files are when their content is."""
+    """Whether two values are equal; two files are when their content is.
+
+    Both are secret or neither. Marks within a secret say nothing more, and engines differ in
+    whether they keep them in the state.
+    """
+    if is_secret(old) and is_secret(new):
+        return same(reveal(old), reveal(new))
     if signature(old) in (ASSET, ARCHIVE) and signature(old) == signature(new):
         return bool(old.get("hash")) and old.get("hash") == new.get("hash")
     if isinstance(old, dict) and isinstance(new, dict):

@@ -1,12 +1,14 @@
 """A plugin lives as long as the engine that started it, and no longer."""
 
 import asyncio
+import ctypes
 import os
 import select
 import signal
 import threading
 
 _GRACE_SECONDS = 10
+_PR_SET_PDEATHSIG = 1
 
 
 class EngineLife:
@@ -20,14 +22,18 @@ class EngineLife:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        self._loop.add_signal_handler(signal.SIGTERM, self._ended.set)
-        # An interrupt from the terminal is left to the engine, which answers it with Cancel.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Pulumi's engine ends a plugin with SIGINT, and kills it when it is there 5 s later. One
+        # from the terminal never comes here: engines give plugins a process group of their own.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self._ended.set)
         parent = os.pidfd_open(os.getppid())
+        # An engine may have had this process killed with it; ending well takes a moment more.
+        if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
         threading.Thread(target=self._watch, args=(parent,), daemon=True).start()
 
     async def end(self) -> None:
-        """Wait until the engine has died or SIGTERM has come."""
+        """Wait until the engine has died, or told this process to end."""
         await self._ended.wait()
 
     def _watch(self, parent: int) -> None:

@@ -14,18 +14,22 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 from lab.engine.values import to_struct
 from tests.lab.plugin_host import BIN, Plugin
 
+# The lab's engine has the kernel kill its plugins with it, Pulumi's does not.
 _ENGINE = """
-import subprocess, sys
-plugin = subprocess.Popen([sys.argv[1]], stdout=subprocess.PIPE, text=True)
+import ctypes, signal, subprocess, sys
+tie = lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+plugin = subprocess.Popen(
+    [sys.argv[1]], stdout=subprocess.PIPE, text=True, preexec_fn=tie if sys.argv[2:] else None
+)
 print(plugin.pid, plugin.stdout.readline().strip(), flush=True)
 plugin.wait()
 """
 
 
-def _start_engine(package: str) -> tuple["subprocess.Popen[str]", int, str]:
+def _start_engine(package: str, *tied: str) -> tuple["subprocess.Popen[str]", int, str]:
     """A process that starts the plugin as an engine does: (process, plugin's pid, address)."""
     engine = subprocess.Popen(
-        [sys.executable, "-c", _ENGINE, str(BIN / f"pulumi-resource-{package}")],
+        [sys.executable, "-c", _ENGINE, str(BIN / f"pulumi-resource-{package}"), *tied],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -47,8 +51,11 @@ def test_no_plugin_is_left_when_its_engine_is_killed(package: str) -> None:
     assert _ends(plugin)
 
 
-def test_what_runs_is_ended_when_the_engine_is_killed(tmp_path: Path) -> None:
-    engine, pid, address = _start_engine("command")
+@pytest.mark.parametrize("tied", [(), ("tied",)])
+def test_what_runs_is_ended_when_the_engine_is_killed(
+    tmp_path: Path, tied: tuple[str, ...]
+) -> None:
+    engine, pid, address = _start_engine("command", *tied)
     os.mkfifo(tmp_path / "fifo")
     said = os.open(tmp_path / "fifo", os.O_RDWR)
     script = f"echo $$ > {tmp_path}/fifo; sleep 60; true"
@@ -68,6 +75,8 @@ def test_what_runs_is_ended_when_the_engine_is_killed(tmp_path: Path) -> None:
         assert _ends(command)
 
 
-def test_a_plugin_that_is_told_to_end_ends_well(own_command: Plugin) -> None:
-    own_command.process.send_signal(signal.SIGTERM)
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_plugin_that_is_told_to_end_ends_well(own_command: Plugin, told: signal.Signals) -> None:
+    """Pulumi's engine interrupts its plugins, and calls it a bug when they stay for 5 s."""
+    own_command.process.send_signal(told)
     assert own_command.process.wait(timeout=5) == 0

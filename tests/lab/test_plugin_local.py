@@ -1,7 +1,6 @@
 """local.Command: what runs where the engine runs."""
 
 import os
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -192,6 +191,7 @@ def test_the_preview_of_an_update_knows_output_while_no_known_input_changed(
         ({"environment": {"A": "1"}}, {"environment": {}}, ["environment.A"], []),
         ({"environment": {"a.b": "1"}}, {"environment": {}}, ['environment["a.b"]'], []),
         ({"stdin": secret("a")}, {"stdin": secret("b")}, ["stdin"], []),
+        ({"stdin": secret({"a": secret("b")})}, {"stdin": secret({"a": "b"})}, [], []),
     ],
 )
 def test_triggers_alone_replace(
@@ -223,8 +223,3 @@ def _lives(pid: int) -> bool:
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout.strip()
     return bool(state) and not state.startswith("Z")
-
-
-def test_an_interrupt_from_the_terminal_is_left_to_the_engine(own_command: Plugin) -> None:
-    own_command.process.send_signal(signal.SIGINT)
-    assert own_command.make(LOCAL, {"create": "echo still here"})["stdout"] == "still here"
