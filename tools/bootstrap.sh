@@ -82,7 +82,8 @@ pip() {
 
 # Kept as wheels, as not every index lets pip cache: then a second clone downloads nothing.
 fetch_wheels() { pip "$1" wheel --wheel-dir "$wheels"; }
-from_wheels() { pip "$1" install --no-index --find-links "$wheels"; }
+# Not compiled: of the many modules of pulumi-aws and its like, a program imports few.
+from_wheels() { pip "$1" install --no-compile --no-index --find-links "$wheels"; }
 
 install() {
     python_with_venv
