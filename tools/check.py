@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab.k3s.toolchain import Go, find_go
 from tools.messages import say
-from tools.paths import CLONE, cache
+from tools.paths import CLONE
 from tools.releases import architecture
 
 # Where scripts of the project are not.
@@ -108,9 +108,7 @@ def _go(name: str) -> str:
 
 
 def _go_environment() -> Mapping[str, str]:
-    # Go counts its own use below the user's configuration folder, whatever it is told.
-    config = str(cache().go / "config")
-    return {**_toolchain().environment(architecture()), "XDG_CONFIG_HOME": config}
+    return _toolchain().environment(architecture())
 
 
 def _tool(name: str) -> str:

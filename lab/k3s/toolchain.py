@@ -45,8 +45,8 @@ class Go:
             "GOENV": "off",
             "GOFLAGS": "-modcacherw",
             "GOTOOLCHAIN": "local",
-            "GOTELEMETRY": "off",
             "GOWORK": "off",
+            "XDG_CONFIG_HOME": str(_config_folder()),
             "GOARCH": arch,
             "GOOS": "linux",
             "CGO_ENABLED": "0",
@@ -68,11 +68,23 @@ def _version_of(program: Path) -> str:
         [program, "env", "GOVERSION"],
         capture_output=True,
         text=True,
-        env={**os.environ, "GOTOOLCHAIN": "local"},
+        env={
+            **os.environ,
+            "GOTOOLCHAIN": "local",
+            "XDG_CONFIG_HOME": str(_config_folder()),
+        },
     )
     if run.returncode:
         raise BuildError(f"{program} env GOVERSION — {run.stderr.strip()} — mend or remove that Go")
     return run.stdout.strip()
+
+
+def _config_folder() -> Path:
+    """Where Go counts its own use: below the user's configuration, if it is not moved.
+
+    GOTELEMETRY tells the mode and cannot set it (https://go.dev/doc/telemetry).
+    """
+    return cache_folder() / "go" / "config"
 
 
 def _numbers(version: str) -> list[int]:
