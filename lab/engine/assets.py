@@ -1,17 +1,17 @@
 """SHA-256 of assets and archives, so that a changed file behind the same path is a change.
 
 Source of the rules: ``sdk/go/common/resource/asset`` and ``.../archive``. A folder is hashed
-as the tar that Go's writer makes of it: files in walk order, mode 0600, no times or owners.
+as the tar that Go's writer makes of it, files in walk order.
 """
 
 import hashlib
 import os
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lab.engine.errors import EngineError, refuse
+from lab.engine.tar_headers import BLOCK, header, padding
 from lab.engine.values import ARCHIVE, ASSET, Value, signature, walk
 
 _ARCHIVE_ENDINGS = (".tar", ".tgz", ".tar.gz", ".zip", ".jar")
@@ -114,21 +114,10 @@ def _write_tar(members: Iterator[tuple[str, Path | bytes]], sink: Callable[[byte
             continue
         seen.add(name)
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
-        sink(_header(name, size))
+        sink(header(name, size))
         if isinstance(content, bytes):
             sink(content)
         else:
             _copy_file(content, sink)
-        sink(b"\0" * (-size % tarfile.BLOCKSIZE))
-    sink(b"\0" * 2 * tarfile.BLOCKSIZE)
-
-
-def _header(name: str, size: int) -> bytes:
-    """A header as Go writes it: USTAR where the name fits, else a PAX record before it."""
-    info = tarfile.TarInfo(name)
-    info.mode, info.size = 0o600, size
-    try:
-        name.encode("ascii")
-        return info.tobuf(tarfile.USTAR_FORMAT)
-    except ValueError:
-        return info.tobuf(tarfile.PAX_FORMAT)
+        sink(padding(size))
+    sink(b"\0" * 2 * BLOCK)
