@@ -84,11 +84,11 @@ class K3sCluster(pulumi.ComponentResource):
 
         platform: Platform = Local(name, settings=settings.local, opts=child)
         platform.network()
-        machines = [
-            machine
-            for key, group in settings.groups.items()
-            for machine in platform.machines(key, group)
-        ]
+        # Servers first, groups by name: Pulumi hands objects over with their keys in any order.
+        by_role = sorted(
+            settings.groups.items(), key=lambda item: (item[1].role != "server", item[0])
+        )
+        machines = [m for key, group in by_role for m in platform.machines(key, group)]
         servers = [machine for machine in machines if machine.role == "server"]
         endpoint = platform.endpoint(servers)
         platform.admit(firewall.rows(firewall.Facts(servers=len(servers))), peers=())

@@ -194,7 +194,7 @@ def test_a_planted_secret_is_found_in_each_of_these_places(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     canary = {"canary": "a-canary-that-sings-4f1c"}
-    node = cluster.containers[1]
+    node = f"k3s-{AGENTS[0]}"
     on_node(node, "sh", "-c", "umask 022; cat >/etc/planted", stdin=canary["canary"])
     try:
         found = secrets.readable_by_all_on_node(canary, node)
@@ -223,7 +223,7 @@ def test_a_planted_secret_is_found_in_each_of_these_places(
 
 
 def test_a_node_without_its_external_ip_is_noticed(cluster: Cluster) -> None:
-    node = cluster.containers[2]
+    node = f"k3s-{AGENTS[1]}"
     config = "/etc/rancher/k3s/config.yaml"
     before = on_node(node, "cat", config)
     without = re.sub(r"(?m)^node-external-ip:.*\n", "", before)
@@ -262,9 +262,11 @@ def test_an_agent_that_is_taken_out_is_drained_and_gone_and_the_others_are_left_
             AGENTS[1],
             f"{STACK}-server-1",
         ]
-        assert re.search(r"^up done: 5 deleted, \d+ unchanged; ", gone.text, re.MULTILINE), (
-            gone.text
-        )
+        told = re.search(r"^up done: (.*); [\d.]+ s$", gone.text, re.MULTILINE)
+        assert told, gone.text
+        counts = {what: int(n) for n, what in (part.split() for part in told[1].split(", "))}
+        # Machine, host key, prepare, install, registration, and the four files of the release.
+        assert counts == {"unchanged": counts["unchanged"], "deleted": 9}, gone.text
     finally:
         cluster.workspace.configure(groups=groups)
     back = cluster.workspace.make("up")

@@ -125,16 +125,27 @@ restore_forwarding() {
     done
 }
 
-# rmdir takes only what is empty, so a container that somebody else runs keeps its own.
 restore_directories() {
     if [ "$(value_of cgroups "$1")" = 0 ]; then
-        podman_cgroups | while read -r parent; do
-            if ! find "$parent" -mindepth 2 -type d | grep -q .; then
-                as_root find "$parent" -depth -type d -exec rmdir {} +
-            fi
-        done
+        podman_cgroups | while read -r parent; do remove_parent_cgroup "$parent"; done
     fi
     restore_netns "$(value_of netns "$1")"
+}
+
+# remove_parent_cgroup PARENT: unless it has a container's below it, or processes that stay. A container's
+# monitor (conmon) ends a moment after its container.
+remove_parent_cgroup() {
+    if find "$1" -mindepth 1 -type d ! -name conmon | grep -q .; then return; fi
+    if [ -d "$1/conmon" ]; then
+        tries=50
+        while [ -n "$(cat "$1/conmon/cgroup.procs")" ]; do
+            tries=$((tries - 1))
+            if [ "$tries" = 0 ]; then return; fi
+            sleep 0.1
+        done
+        as_root rmdir "$1/conmon" </dev/null
+    fi
+    as_root rmdir "$1" </dev/null
 }
 
 # restore_netns BEFORE: the folder of network namespaces, which Podman also mounts.
