@@ -74,12 +74,18 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
+def _given(properties: Properties) -> Properties:
+    """Without what engine and providers note down for themselves."""
+    return {k: v for k, v in properties.items() if k != "version" and not k.startswith("__")}
+
+
 def response(
     old: Properties, new: Properties, replaces: Callable[[str], bool]
 ) -> provider_pb2.DiffResponse:
     """The answer to the engine; ``replaces`` says it of the name of a top-level property."""
     detailed: dict[str, provider_pb2.PropertyDiff] = {}
     replaced: list[str] = []
+    old, new = (_given(properties) for properties in (old, new))
     for path, kind in differences(old, new):
         if replaces(re.split(r"[.\[]", path, maxsplit=1)[0]):
             kind = _REPLACING[kind]

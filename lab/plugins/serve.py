@@ -5,34 +5,26 @@ Source of the protocol: ``proto/pulumi/provider.proto`` in pulumi/pulumi, whose 
 pulumi wheel.
 """
 
-import asyncio
 import json
-import sys
-import traceback
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, NoReturn, TypeVar
-from urllib.parse import quote
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from lab.engine.values import Properties, Value, from_struct, lower_outputs, to_struct
-from lab.plugins.engine_log import ERROR, EngineLog
+from lab.plugins.engine_log import EngineLog
 from lab.plugins.lifetime import EngineLife
-from lab.plugins.refused import RefusedError
+from lab.plugins.operations import Context, Operations
 from lab.plugins.resource import Operation, Resource
 from lab.plugins.sdk import wheel_version
 
 _MESSAGE_BYTES = 400 * 1024 * 1024  # as the engine's own limit
-_STATUS_BYTES = 5 * 1024
-_STOP_SECONDS = 6
-_CONFIGURATION = {"version", "pluginDownloadURL", "__internal", "__pulumi-go-provider-infer"}
+_CONFIGURATION = {"version", "pluginDownloadURL"}
 
 Function = Callable[[Operation, Properties], Coroutine[Any, Any, Properties]]
 Check = Callable[[Properties], list[tuple[str, str]]]
-T = TypeVar("T")
-Context = grpc.aio.ServicerContext[Any, Any]
 
 
 def _properties(struct: Any) -> Properties:
@@ -55,8 +47,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._resources = resources
         self._functions = functions or {}
         self._log = EngineLog(engine)
-        self._running: set[asyncio.Task[Any]] = set()
-        self._cancelled = False
+        self._operations = Operations()
 
     # The plugin itself
 
@@ -83,12 +74,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     async def CheckConfig(
         self, request: provider_pb2.CheckRequest, context: Context
     ) -> provider_pb2.CheckResponse:
-        unknown = sorted(request.news.fields.keys() - _CONFIGURATION)
+        given = {key for key in request.news.fields if not key.startswith("__")}
         failures = [
             provider_pb2.CheckFailure(
                 property=key, reason=f"{self.package} has no such setting — leave it out"
             )
-            for key in unknown
+            for key in sorted(given - _CONFIGURATION)
         ]
         return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
@@ -105,9 +96,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     async def Cancel(self, request: empty_pb2.Empty, context: Context) -> empty_pb2.Empty:
-        self._cancelled = True
-        for task in self._running:
-            task.cancel()
+        self._operations.cancel()
         return empty_pb2.Empty()
 
     # Resources
@@ -138,7 +127,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 properties=to_struct(resource.preview_create(inputs))
             )
         operation = Operation(request.urn, self._log)
-        id_, state = await self._run(
+        id_, state = await self._operations.run(
             operation, resource.create(operation, inputs), request.timeout, context
         )
         return provider_pb2.CreateResponse(id=id_, properties=to_struct(state))
@@ -166,7 +155,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             preview = resource.preview_update(state, inputs)
             return provider_pb2.UpdateResponse(properties=to_struct(preview))
         operation = Operation(request.urn, self._log)
-        changed = await self._run(
+        changed = await self._operations.run(
             operation, resource.update(operation, state, inputs), request.timeout, context
         )
         return provider_pb2.UpdateResponse(properties=to_struct(changed))
@@ -177,7 +166,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         resource = await self._resource(request.urn, context)
         operation = Operation(request.urn, self._log)
         state = _properties(request.properties)
-        await self._run(operation, resource.delete(operation, state), request.timeout, context)
+        await self._operations.run(
+            operation, resource.delete(operation, state), request.timeout, context
+        )
         return empty_pb2.Empty()
 
     # Functions
@@ -196,12 +187,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if failures:
             return provider_pb2.InvokeResponse(failures=failures)
         operation = Operation("", self._log)
-        result = await self._run(operation, function(operation, arguments), 0, context)
+        result = await self._operations.run(operation, function(operation, arguments), 0, context)
         response = provider_pb2.InvokeResponse()
         getattr(response, "return").CopyFrom(to_struct(result))
         return response
 
-    # How operations run
+    # What is served, and its end
 
     async def _resource(self, urn: str, context: Context) -> Resource:
         token = urn.split("::")[2].split("$")[-1]
@@ -219,77 +210,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         )
         raise AssertionError("abort does not return")
 
-    async def _run(
-        self,
-        operation: Operation,
-        work: Coroutine[Any, Any, T],
-        limit: float,
-        context: Context,
-    ) -> T:
-        """Do the work; Cancel, the limit (seconds, 0 is none) and the caller's end stop it."""
-        if self._cancelled:
-            work.close()
-            await self._fail(
-                operation,
-                context,
-                grpc.StatusCode.CANCELLED,
-                f"{operation.name}: cancelled before it began",
-            )
-        task = asyncio.create_task(work)
-        self._running.add(task)
-        try:
-            async with asyncio.timeout(limit or None) as timer:
-                return await task
-        except TimeoutError:
-            if not timer.expired():
-                raise
-            code, message = (
-                grpc.StatusCode.DEADLINE_EXCEEDED,
-                f"{operation.name}: not done within {limit:g} s, its limit in customTimeouts",
-            )
-        except asyncio.CancelledError:
-            if not self._cancelled:
-                raise
-            code, message = grpc.StatusCode.CANCELLED, f"{operation.name}: cancelled while it ran"
-        except RefusedError as refusal:
-            code, message = grpc.StatusCode.UNKNOWN, str(refusal)
-        except Exception as error:
-            traceback.print_exc(file=sys.stderr)
-            code, message = grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"
-        finally:
-            self._running.discard(task)
-        return await self._fail(operation, context, code, message)
-
-    async def _fail(
-        self, operation: Operation, context: Context, code: grpc.StatusCode, message: str
-    ) -> NoReturn:
-        """End the call with an error. A long text goes to the log as well: gRPC carries a
-        status in a header, and clients take 8 KiB of those."""
-        if len(quote(message)) > _STATUS_BYTES:
-            await self._log.send(operation.urn, message, ERROR)
-            message = _shortened(message)
-        await context.abort(code, message)
-        raise AssertionError("abort does not return")
-
     async def stop(self) -> None:
-        """Cancel what runs and wait for its end, within bounds."""
-        self._cancelled = True
-        running = set(self._running)
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running, timeout=_STOP_SECONDS)
-
-
-def _shortened(message: str) -> str:
-    """The beginning and the end of a long text, as much as fits a status."""
-    half = _STATUS_BYTES // 2
-    while True:
-        left_out = f"[... {len(message) - 2 * half} characters, shown in the log ...]"
-        text = f"{message[:half]}\n{left_out}\n{message[-half:]}"
-        if len(quote(text)) <= _STATUS_BYTES:
-            return text
-        half = half * 3 // 4
+        """End what runs."""
+        await self._operations.stop()
 
 
 async def serve(make: Callable[[str | None], Provider], engine: str | None) -> None:

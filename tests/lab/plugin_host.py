@@ -133,6 +133,13 @@ class Plugin:
         )
         return self.stub.Read(request, timeout=_CALL_SECONDS)
 
+    def invoke(self, token: str, arguments: Properties) -> Properties:
+        """The result of a function; what was wrong with the arguments is in ``failures``."""
+        request = provider_pb2.InvokeRequest(tok=token, args=to_struct(arguments))
+        response = self.stub.Invoke(request, timeout=_CALL_SECONDS)
+        self.failures = {failure.property: failure.reason for failure in response.failures}
+        return from_struct(getattr(response, "return"))
+
     def cancel(self) -> None:
         self.stub.Cancel(empty_pb2.Empty(), timeout=_CALL_SECONDS)
 

@@ -110,6 +110,7 @@ def test_no_two_results_are_alike(random: Plugin) -> None:
         ({"length": 8}, {"length": 8, "keepers": {"a": "1"}}, ["keepers"]),
         ({"length": 8, "number": False}, {"length": 8, "numeric": False}, []),
         ({"length": 8}, {"length": secret(8)}, []),
+        ({"length": 8, "__defaults": []}, {"length": 8}, []),
     ],
 )
 def test_any_real_change_replaces(

@@ -223,3 +223,13 @@ def _lives(pid: int) -> bool:
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout.strip()
     return bool(state) and not state.startswith("Z")
+
+
+def test_the_function_runs_its_command_at_once(command: Plugin) -> None:
+    result = command.invoke("command:local:run", {"command": "cat", "stdin": "given"})
+    assert result == {"command": "cat", "stdin": "given", "stdout": "given", "stderr": ""}
+
+
+def test_the_function_checks_its_arguments(command: Plugin) -> None:
+    command.invoke("command:local:run", {"create": "true"})
+    assert sorted(command.failures) == ["command", "create"]

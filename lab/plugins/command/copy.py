@@ -15,7 +15,8 @@ import asyncssh
 from typing_extensions import override
 
 from lab.engine.values import ARCHIVE, ASSET, UNKNOWN, Properties, Value, reveal, signature
-from lab.plugins.command.connection import completed, dialled
+from lab.plugins.command.connection import dialled
+from lab.plugins.command.hop import completed
 from lab.plugins.command.inferred import Inferred
 from lab.plugins.command.output import new_id
 from lab.plugins.command.upload import upload, upload_text

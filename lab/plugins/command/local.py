@@ -1,4 +1,4 @@
-"""command:local:Command: a command on the machine where the engine runs."""
+"""command:local:Command and command:local:run: commands where the engine runs."""
 
 import asyncio
 import os
@@ -6,42 +6,73 @@ import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 
-from lab.engine.values import Properties
+from typing_extensions import override
+
+from lab.engine.values import Properties, reveal
 from lab.plugins.command.command import Command
 from lab.plugins.command.output import Output, previous_output
 from lab.plugins.resource import Operation
-from lab.plugins.shapes import Problem
+from lab.plugins.shapes import Object, Problem, check
 
 _INTERPRETER = ["/bin/sh", "-c"]
 _CHUNK_BYTES = 64 * 1024
 _TERMINATION_SECONDS = 2
-_NOT_IMPLEMENTED = ("assetPaths", "archivePaths")
+_FILE_PATHS = ("assetPaths", "archivePaths")
+_COURSE = ("create", "update", "delete", "triggers")
 
 
 class LocalCommand(Command):
     """A command line that an interpreter gets as its last argument."""
 
+    @override
     def check(self, inputs: Properties) -> tuple[Properties, list[Problem]]:
         inputs, problems = super().check(inputs)
-        reason = (
-            "the lab's command plugin collects no files — leave it out, or use the official one"
-        )
-        problems += [(name, reason) for name in _NOT_IMPLEMENTED if inputs.get(name) is not None]
-        return inputs, problems
+        return inputs, problems + _not_implemented(inputs)
 
+    @override
     async def run(
         self, operation: Operation, command: str, inputs: Properties, state: Properties
     ) -> Properties:
-        async with operation.log.lines(operation.urn) as feed:
-            output = Output(feed, inputs.get("logging"))
-            try:
-                process = await _start(command, inputs, state)
-            except OSError as error:
-                raise output.failure(_start_failure(error), command) from error
-            await _finish(process, inputs.get("stdin") or "", output)
-        if process.returncode:
-            raise output.failure(_cause(process.returncode), command)
-        return output.properties()
+        return await _run(operation, command, inputs, state)
+
+
+class LocalRun:
+    """command:local:run, a function: the command runs whenever the program does, previews too."""
+
+    def __init__(self, command: Object) -> None:
+        """``command``: the inputs of local.Command, with which it shares all but the course."""
+        shared = {k: v for k, v in command.properties.items() if k not in _COURSE}
+        properties = {**shared, "command": command.properties["create"]}
+        self._inputs = Object("local.run", properties, frozenset({"command"}))
+
+    def check(self, inputs: Properties) -> list[Problem]:
+        """What is wrong with the arguments."""
+        return [*check(self._inputs, "", inputs), *_not_implemented(inputs)]
+
+    async def call(self, operation: Operation, inputs: Properties) -> Properties:
+        """The arguments and what the command wrote. Raises ``RefusedError``."""
+        plain = reveal(inputs)
+        return {**plain, **await _run(operation, plain["command"], plain, {})}
+
+
+def _not_implemented(inputs: Properties) -> list[Problem]:
+    reason = "the lab's command plugin collects no files — leave it out, or use the official one"
+    return [(name, reason) for name in _FILE_PATHS if inputs.get(name) is not None]
+
+
+async def _run(
+    operation: Operation, command: str, inputs: Properties, state: Properties
+) -> Properties:
+    async with operation.log.lines(operation.urn) as feed:
+        output = Output(feed, inputs.get("logging"))
+        try:
+            process = await _start(command, inputs, state)
+        except OSError as error:
+            raise output.failure(_start_failure(error), command) from error
+        await _finish(process, inputs.get("stdin") or "", output)
+    if process.returncode:
+        raise output.failure(_cause(process.returncode), command)
+    return output.properties()
 
 
 async def _start(command: str, inputs: Properties, state: Properties) -> Process:

@@ -10,7 +10,8 @@ from asyncssh.packet import String
 
 from lab.engine.values import Properties
 from lab.plugins.command.command import Command
-from lab.plugins.command.connection import completed, dialled
+from lab.plugins.command.connection import dialled
+from lab.plugins.command.hop import completed
 from lab.plugins.command.output import Output, previous_output
 from lab.plugins.engine_log import ERROR, WARNING
 from lab.plugins.refused import RefusedError
