@@ -25,7 +25,7 @@ class Artifacts(Settings):
         default="release", alias="from", description="release, mirror or folder"
     )
     url: str | None = Field(
-        default=None, description="base of a mirror; <url>/<version>/k3s must answer"
+        default=None, description="address of a mirror: ADDRESS/VERSION/k3s must answer"
     )
     folder: str | None = Field(
         default=None, description="folder on the operator's machine with the release's files"

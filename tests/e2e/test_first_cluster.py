@@ -190,8 +190,9 @@ def test_no_secret_is_in_a_file_that_anybody_can_read(cluster: Cluster) -> None:
     assert found == []
 
 
+@pytest.mark.usefixtures("cluster")
 def test_a_planted_secret_is_found_in_each_of_these_places(
-    cluster: Cluster, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     canary = {"canary": "a-canary-that-sings-4f1c"}
     node = f"k3s-{AGENTS[0]}"
