@@ -7,7 +7,8 @@ and with any firewall. It ends with the process that made it, however that ends,
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ _FRESH = ("--net", "--mount", "--pid", "--fork", "--mount-proc", "--propagation"
 # network alone are this machine's.
 _SHARED = ("cgroup", "process")
 _OWN_SETTINGS = "net/"
+_STRAY_SECONDS = 60
 _FACTS = "from tests.host import facts; print({k: sorted(v) for k, v in facts().items()})"
 
 
@@ -46,21 +48,30 @@ class OwnMachine:
 
 
 def remove_stray_cgroups() -> None:
-    """Takes away the cgroups of containers that ended with an earlier machine."""
-    found = list(Path("/sys/fs/cgroup").glob("*/libpod_parent/libpod-*"))
-    # Asked after looking: Podman knows a container before it makes its cgroups.
-    known = subprocess.run(
-        ["podman", "ps", "--all", "--quiet", "--no-trunc"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout.split()
-    for path in found:
-        if path.name.removeprefix("libpod-") not in known:
-            subprocess.run(
-                ["find", str(path), "-depth", "-type", "d", "-exec", "rmdir", "{}", "+"],
-                check=True,
-            )
+    """Takes away the cgroups of containers that were killed with an earlier machine."""
+    for identifier in {path.name for path in _container_cgroups()}:
+        found = [path for path in _container_cgroups() if path.name == identifier]
+        # One that is being made has no processes either, but it is new.
+        age = time.time() - max(path.stat().st_mtime for path in found)
+        if age > _STRAY_SECONDS and not any(map(_processes, found)):
+            _remove_cgroups(found)
+
+
+def _container_cgroups() -> list[Path]:
+    root = Path("/sys/fs/cgroup")
+    parents = (root, *root.iterdir())  # v2, and each hierarchy of v1
+    return [path for parent in parents for path in parent.glob("libpod_parent/libpod-*")]
+
+
+def _processes(cgroup: Path) -> bool:
+    return any(file.read_text() for file in cgroup.rglob("cgroup.procs"))
+
+
+def _remove_cgroups(cgroups: Iterable[Path]) -> None:
+    for path in cgroups:
+        for inner in sorted(filter(Path.is_dir, path.rglob("*")), reverse=True):
+            inner.rmdir()
+        path.rmdir()
 
 
 @contextmanager
@@ -79,8 +90,11 @@ def own_machine() -> Iterator[OwnMachine]:
         children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
         target = ("nsenter", f"--target={children[0]}", "--net", "--mount", "--pid")
         try:
-            yield OwnMachine(target)
+            yield (machine := OwnMachine(target))
+            known = machine.run("podman", "ps", "--all", "--quiet", "--no-trunc").split()
         finally:
             outer.stdin.close()
             outer.wait()
-            remove_stray_cgroups()
+        _remove_cgroups(
+            path for path in _container_cgroups() if path.name.removeprefix("libpod-") in known
+        )
