@@ -11,7 +11,6 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 _MESSAGE_CHARACTERS = 32 * 1024
 _CALL_SECONDS = 10
-_GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 
 INFO, WARNING, ERROR = engine_pb2.INFO, engine_pb2.WARNING, engine_pb2.ERROR
 
@@ -38,7 +37,7 @@ class EngineLog:
     ) -> None:
         """Show ``message`` with the resource; an ephemeral one is its status, not a diagnostic.
 
-        An engine that is gone takes no messages; that is its end, not the operation's.
+        What the engine does not take goes to standard error: an operation is not to fail of it.
         """
         if self._engine is None:
             print(message, file=sys.stderr, flush=True)
@@ -49,9 +48,8 @@ class EngineLog:
         try:
             await self._engine.Log(request, timeout=_CALL_SECONDS)
         except grpc.aio.AioRpcError as error:
-            if error.code() not in _GONE:
-                raise
-            print(f"the engine took no message: {error.details()}", file=sys.stderr, flush=True)
+            reason = f"the engine did not take this ({error.details()}):"
+            print(reason, message, sep="\n", file=sys.stderr, flush=True)
 
     async def status(self, urn: str, message: str) -> None:
         """A passing line of the resource's progress."""

@@ -26,6 +26,7 @@ from lab.engine.values import Properties, from_struct, to_struct
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / "lab" / "plugins" / "bin"
 _CALL_SECONDS = 60
+_FLAGS = ("--logtostderr", "-v=9", "--tracing", "file:/dev/null")
 
 
 class RecordingEngine(engine_pb2_grpc.EngineServicer):
@@ -159,7 +160,8 @@ def running(package: str, environment: dict[str, str] | None = None) -> Iterator
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     process = subprocess.Popen(
-        [BIN / f"pulumi-resource-{package}", f"127.0.0.1:{port}"],
+        # With flags, as Pulumi's engine has them under ``--logflow --logtostderr --tracing``.
+        [BIN / f"pulumi-resource-{package}", *_FLAGS, f"127.0.0.1:{port}"],
         stdout=subprocess.PIPE,
         text=True,
         env={k: v for k, v in os.environ.items() if k != "SSH_AUTH_SOCK"} | (environment or {}),

@@ -61,7 +61,8 @@ class Hop:
         )
 
     def __str__(self) -> str:
-        return f"{self.address}:{self.port}"
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{address}:{self.port}"
 
     @property
     def hint(self) -> str:
