@@ -20,8 +20,10 @@ def compose(files: Sequence[Path], variables: Mapping[str, str]) -> str:
     for name in variables:
         if not (name.isidentifier() and name.isupper()):
             raise ValueError(f"{name!r} is not an upper-case shell variable name")
+    # A variable that the operator's environment exports would stay exported, and so reach children.
+    fresh = f"unset {' '.join(variables)}\n" if variables else ""
     assignments = [f"{name}={shlex.quote(value)}\n" for name, value in variables.items()]
-    return "".join([*assignments, *(file.read_text() for file in files)])
+    return "".join([fresh, *assignments, *(file.read_text() for file in files)])
 
 
 def standard_input(

@@ -28,6 +28,15 @@ def test_a_child_that_reads_does_not_eat_the_rest_of_the_script(tmp_path: Path) 
     assert run(scripts.compose([script], {}), "create") == "create done\n"
 
 
+def test_a_value_does_not_reach_the_environment_of_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOST_KEY", "exported by the operator")
+    script = tmp_path / "script.sh"
+    script.write_text('main() { env | grep -c "^HOST_KEY=" || true; }\nmain "$@" </dev/null\n')
+    assert run(scripts.compose([script], {"HOST_KEY": "secret"})) == "0\n"
+
+
 @pytest.mark.parametrize("name", ["lower", "A-B", "1A", "A B"])
 def test_what_is_no_variable_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="upper-case shell variable name"):
