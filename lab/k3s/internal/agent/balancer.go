@@ -123,3 +123,23 @@ func (b *balancer) set(servers []string) {
 	}
 	b.servers = unique
 }
+
+// useAPI decides where kubelet and kube-proxy reach the API.
+func (n *node) useAPI(ctx context.Context, client *Client) error {
+	if n.role == OnServer {
+		n.apiURL = n.Server
+		return nil
+	}
+	if n.apiURL != "" {
+		return nil
+	}
+	balancer := newBalancer(client.base.Host)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", balancerAddress)
+	if err != nil {
+		return err
+	}
+	go func() { n.group.Failed("load balancer", balancer.serve(ctx, listener)) }()
+	go balancer.refresh(ctx, client)
+	n.apiURL = "https://" + balancerAddress
+	return nil
+}

@@ -7,16 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"text/template"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 	"github.com/sirupsen/logrus"
 	"k8s.io/apimachinery/pkg/util/wait"
 
@@ -50,7 +45,7 @@ func (n *node) startContainerd(ctx context.Context) error {
 	if err := n.group.Start(ctx, "containerd", program, args, nil); err != nil {
 		return err
 	}
-	return wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, containerdTimeout, true, func(ctx context.Context) (bool, error) {
+	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, containerdTimeout, true, func(ctx context.Context) (bool, error) {
 		select {
 		case err := <-n.group.Ended():
 			return false, err
@@ -58,6 +53,26 @@ func (n *node) startContainerd(ctx context.Context) error {
 		}
 		return n.ctr(ctx, nil, "version") == nil, nil
 	})
+	if err != nil {
+		return err
+	}
+	return n.checkCRI(ctx)
+}
+
+// checkCRI fails when containerd runs without its part for Kubernetes, which it would do unnoticed.
+func (n *node) checkCRI(ctx context.Context) error {
+	output, err := ctrCommand(ctx, "plugins", "list").Output()
+	if err != nil {
+		return fmt.Errorf("ctr plugins list: %w", err)
+	}
+	for _, line := range strings.Split(string(output), "\n") {
+		fields := strings.Fields(line)
+		if len(fields) >= 2 && fields[0] == "io.containerd.grpc.v1" && fields[1] == "cri" && fields[len(fields)-1] == "ok" {
+			return nil
+		}
+	}
+	return errors.New("containerd's CRI plugin did not start, its reason is above - when that is fsnotify or \"too many open files\", " +
+		"all nodes on this host together use up fs.inotify.max_user_instances: raise it on the host, or run fewer nodes")
 }
 
 func (n *node) renderContainerd() ([]byte, error) {
@@ -73,7 +88,7 @@ func (n *node) renderContainerd() ([]byte, error) {
 }
 
 func (n *node) ctr(ctx context.Context, input io.Reader, args ...string) error {
-	command := exec.CommandContext(ctx, "ctr", append([]string{"--address", paths.ContainerdSocket, "--namespace", "k8s.io"}, args...)...)
+	command := ctrCommand(ctx, args...)
 	command.Stdin = input
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("ctr %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(output))
@@ -81,81 +96,6 @@ func (n *node) ctr(ctx context.Context, input io.Reader, args ...string) error {
 	return nil
 }
 
-// importImages imports the archives in agent/images, as k3s does whenever it starts.
-func (n *node) importImages(ctx context.Context) error {
-	entries, err := os.ReadDir(n.data.Images())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		open := opener(entry.Name())
-		if entry.IsDir() || open == nil {
-			continue
-		}
-		started := time.Now()
-		if err := n.importArchive(ctx, filepath.Join(n.data.Images(), entry.Name()), open); err != nil {
-			return err
-		}
-		logrus.Infof("Imported images from %s in %v", entry.Name(), time.Since(started).Round(time.Millisecond))
-	}
-	return nil
-}
-
-func (n *node) importArchive(ctx context.Context, file string, open func(io.Reader) (io.ReadCloser, error)) error {
-	compressed, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer compressed.Close()
-	archive, err := open(compressed)
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	defer archive.Close()
-	if err := n.ctr(ctx, archive, "images", "import", "--all-platforms", "-"); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	return nil
-}
-
-// opener chooses by the file's name how to read an archive; nil for what is none.
-func opener(name string) func(io.Reader) (io.ReadCloser, error) {
-	switch {
-	case strings.HasSuffix(name, ".tar"):
-		return func(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(r), nil }
-	case strings.HasSuffix(name, ".tar.gz"), strings.HasSuffix(name, ".tgz"):
-		return func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }
-	case strings.HasSuffix(name, ".tar.zst"):
-		return func(r io.Reader) (io.ReadCloser, error) {
-			decoder, err := zstd.NewReader(r)
-			if err != nil {
-				return nil, err
-			}
-			return decoder.IOReadCloser(), nil
-		}
-	}
-	return nil
-}
-
-// useAPI decides where kubelet and kube-proxy reach the API.
-func (n *node) useAPI(ctx context.Context, client *Client) error {
-	if n.role == OnServer {
-		n.apiURL = n.Server
-		return nil
-	}
-	if n.apiURL != "" {
-		return nil
-	}
-	balancer := newBalancer(client.base.Host)
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", balancerAddress)
-	if err != nil {
-		return err
-	}
-	go func() { n.group.Failed("load balancer", balancer.serve(ctx, listener)) }()
-	go balancer.refresh(ctx, client)
-	n.apiURL = "https://" + balancerAddress
-	return nil
+func ctrCommand(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "ctr", append([]string{"--address", paths.ContainerdSocket, "--namespace", "k8s.io"}, args...)...)
 }

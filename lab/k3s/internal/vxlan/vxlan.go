@@ -4,6 +4,7 @@ package vxlan
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 
@@ -13,6 +14,7 @@ import (
 
 const (
 	device   = "flannel.1"
+	bridge   = "cni0" // the CNI plugin's
 	vni      = 1
 	port     = 8472 // Linux's own; flannel's default
 	overhead = 50   // bytes of the outer headers: IPv4 20, UDP 8, VXLAN 8, Ethernet 14
@@ -58,6 +60,9 @@ func (n *Network) Setup() (map[string]string, error) {
 	n.mtu = under.Attrs().MTU - overhead
 	if err := n.makeDevice(under); err != nil {
 		return nil, fmt.Errorf("%s: %w", device, err)
+	}
+	if err := n.dropOldBridge(); err != nil {
+		return nil, fmt.Errorf("%s: %w", bridge, err)
 	}
 	if err := n.masquerade(); err != nil {
 		return nil, err
@@ -128,6 +133,32 @@ func (n *Network) makeDevice(under netlink.Link) error {
 		return err
 	}
 	return netlink.LinkSetUp(n.link)
+}
+
+// dropOldBridge takes away a bridge of another pod network, which the node has after it was deleted and registered
+// anew: the CNI plugin would refuse it.
+func (n *Network) dropOldBridge() error {
+	link, err := netlink.LinkByName(bridge)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, pods, err := net.ParseCIDR(n.PodCIDR)
+	if err != nil {
+		return err
+	}
+	addresses, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	if err != nil {
+		return err
+	}
+	for _, address := range addresses {
+		if !pods.Contains(address.IP) {
+			return netlink.LinkDel(link)
+		}
+	}
+	return nil
 }
 
 func sameDevice(link netlink.Link, wanted *netlink.Vxlan) bool {
