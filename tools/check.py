@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab.k3s.toolchain import Go, find_go
 from tools.messages import say
-from tools.paths import CLONE
+from tools.paths import CLONE, cache
 from tools.releases import architecture
 
 # Where scripts of the project are not.
@@ -57,6 +57,8 @@ CHECKS = (
 
 def run() -> int:
     """Runs all checks, two at a time; 0 when all pass."""
+    if not (cache().go / "build").exists():
+        say("go vet compiles Kubernetes the first time, as the lab's k3s does: some minutes")
     with ThreadPoolExecutor(max_workers=2) as pool:
         passed = list(pool.map(_passes, CHECKS))
     if not all(passed):

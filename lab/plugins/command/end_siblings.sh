@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sends the signal named by $1 to the process groups of the other sessions of this SSH connection:
 # their leaders are the other children of the sshd process that is this shell's parent.
 for status in /proc/[0-9]*/status; do
