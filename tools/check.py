@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lab.k3s.toolchain import Go, find_go
 from tools.messages import say
 from tools.paths import CLONE, cache
 from tools.releases import architecture
+
+if TYPE_CHECKING:
+    from lab.k3s.toolchain import Go
 
 # Where scripts of the project are not.
 _SKIPPED = (".git", ".venv", ".state")
@@ -99,8 +102,10 @@ def _passes(check: Check) -> bool:
     return passed
 
 
-def _toolchain() -> Go:
-    """The Go that builds the lab's k3s."""
+def _toolchain() -> "Go":
+    """The Go that builds the lab's k3s. Imported here alone: other commands do without the lab."""
+    from lab.k3s.toolchain import find_go
+
     wanted = re.search(r"^go (\S+)$", (_K3S / "go.mod").read_text(), re.MULTILINE)
     return find_go(wanted[1] if wanted else "1.25")
 
