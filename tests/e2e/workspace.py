@@ -87,19 +87,16 @@ class Workspace:
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets in clear, by whichever engine drives it."""
-        program = (
-            "import json, sys; from tools import commands;"
-            "print(json.dumps(commands._begin_made(sys.argv[1]).outputs()))"
-        )
+        words = ["outputs", "--stack", self.stack, "--json", "--show-secrets"]
         run = subprocess.run(
-            [sys.executable, "-c", program, self.stack],
+            [sys.executable, "-m", "tools", *words],
             cwd=self.folder,
             env={**os.environ, "LAB_PYTHON": sys.executable},
             capture_output=True,
             text=True,
             check=True,
         )
-        outputs: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
+        outputs: dict[str, Any] = json.loads(run.stdout)
         return outputs
 
     @property
