@@ -89,6 +89,8 @@ class Display:
             self._last_line.pop(urn, None)
             if ok:
                 self._count(op)
+            if ok and self._preview and not self._live:
+                return  # its first line said all
             outcome = "done" if ok else "FAILED"
             style = "green" if ok else "bold red"
             self._print(f"  {op:<20} {_title(urn)} {outcome} {seconds:.1f} s", style)

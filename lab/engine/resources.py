@@ -17,7 +17,6 @@ from lab.engine.values import (
     Properties,
     Value,
     is_secret,
-    reveal,
     secret,
     signature,
     walk,
@@ -132,25 +131,36 @@ def from_json(document: dict[str, Any], crypter: Crypter) -> Resource:
 
 def _to_state(value: Value, crypter: Crypter, owner: str) -> Value:
     if is_secret(value):
-        plaintext = json.dumps(_references_to_state(reveal(value)), separators=(",", ":"))
+        plaintext = _compact(_within_secret(value["value"]))
         return {SIGNATURE: SECRET, "ciphertext": crypter.encrypt(plaintext, owner)}
     if isinstance(value, dict):
         if signature(value) == RESOURCE:
-            return _references_to_state(value)
+            return _within_secret(value)
         return {k: _to_state(v, crypter, owner) for k, v in value.items()}
     if isinstance(value, list):
         return [_to_state(item, crypter, owner) for item in value]
     return value
 
 
-def _references_to_state(value: Value) -> Value:
-    def reference(v: Value) -> Value:
+def _within_secret(value: Value) -> Value:
+    """What the CLI encrypts: a secret within a secret keeps its mark, its text is plain there.
+
+    The official providers see a change where such a mark is gone.
+    """
+
+    def written(v: Value) -> Value:
+        if is_secret(v):
+            return {SIGNATURE: SECRET, "ciphertext": _compact(v["value"])}
         if signature(v) != RESOURCE:
             return v
         kept = {k: item for k, item in v.items() if k not in ("name", "type")}
         return {"packageVersion": "", **kept}
 
-    return walk(value, reference)
+    return walk(value, written)
+
+
+def _compact(value: Value) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _from_state(value: Value, crypter: Crypter, owner: str) -> Value:
@@ -158,7 +168,7 @@ def _from_state(value: Value, crypter: Crypter, owner: str) -> Value:
         if signature(v) != SECRET:
             return v
         if "plaintext" in v:
-            return secret(json.loads(v["plaintext"]))
+            return _open_nested(v)
         if "ciphertext" not in v:
             raise EngineError(f"{owner}: a secret in the state has neither text nor ciphertext")
         inner = json.loads(crypter.decrypt(v["ciphertext"], owner))
@@ -168,5 +178,8 @@ def _from_state(value: Value, crypter: Crypter, owner: str) -> Value:
 
 
 def _open_nested(value: Value) -> Value:
-    """Secrets within secrets are not encrypted twice by the CLI; the outer mark is enough."""
-    return json.loads(value["ciphertext"]) if is_secret(value) else value
+    """A secret within a secret: its text is plain, as ``_within_secret`` says."""
+    if not is_secret(value):
+        return value
+    text = value["plaintext"] if "plaintext" in value else value["ciphertext"]
+    return secret(walk(json.loads(text), _open_nested))

@@ -64,11 +64,16 @@ def test_a_resource_comes_back_from_the_state_as_it_was(crypter: Crypter) -> Non
     assert from_json(document, crypter).inputs == resource.inputs
 
 
-def test_a_secret_within_a_secret_of_the_cli_is_opened(crypter: Crypter) -> None:
-    inner = json.dumps({"x": {SIGNATURE: SECRET, "ciphertext": '"hush"'}})
-    state = {SIGNATURE: SECRET, "ciphertext": crypter.encrypt(inner)}
+def test_a_secret_within_a_secret_is_kept_as_the_cli_keeps_it(crypter: Crypter) -> None:
+    deep = json.dumps({"y": {SIGNATURE: SECRET, "ciphertext": '"hush"'}}, separators=(",", ":"))
+    inner = {"x": {SIGNATURE: SECRET, "ciphertext": deep}, "z": 1}
+    state = {SIGNATURE: SECRET, "ciphertext": crypter.encrypt(json.dumps(inner))}
     document = {"urn": URN + "r", "custom": True, "type": "a:b:C", "inputs": {"s": state}}
-    assert from_json(document, crypter).inputs == {"s": secret({"x": "hush"})}
+    resource = from_json(document, crypter)
+    nested = secret({"x": secret({"y": secret("hush")}), "z": 1})
+    assert resource.inputs == {"s": nested}
+    written = to_json(resource, crypter)["inputs"]["s"]
+    assert json.loads(crypter.decrypt(written["ciphertext"])) == inner
 
 
 PATHS = {

@@ -4,6 +4,15 @@ from pulumi import ResourceOptions as Options
 from things import VARIANT, Thing
 
 sick = VARIANT in ("sick", "still sick")
-a = Thing("a", value="1", key="k", **({"unhealthy": True} if sick else {}))
+sickness = {"unhealthy": True} if sick else {}
+first = Thing("first", value="1", key="k")
+a = Thing("a", value="1", key="k", **sickness, opts=Options(depends_on=[first]))
 b = Thing("b", value=a.serial.apply(str), key="k")
-apart = Thing("apart", value=VARIANT, key="k", opts=Options(replace_on_changes=["#initerror"]))
+if VARIANT != "sick":
+    c = Thing(
+        "c",
+        value=VARIANT,
+        key="k",
+        **sickness,
+        opts=Options(depends_on=[first], replace_on_changes=["#initerror"]),
+    )
