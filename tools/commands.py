@@ -10,6 +10,7 @@ from tools import (
     cluster_api,
     engine,
     k3s_release,
+    mistakes,
     packages,
     processes,
     pulumi_stack,
@@ -118,6 +119,8 @@ def _begin(name: str, *, makes_nodes: bool = False, builds: bool = False) -> Ses
     `builds`: the program will run, and so needs k3s's files. `makes_nodes`: it will also act.
     """
     stack, where, stored = stackfile.load(name), clone_state(), cache()
+    if builds:
+        mistakes.check(stack)
     made = state.recall(name, where)
     if makes_nodes and stack.is_local:
         packages.ensure()

@@ -54,6 +54,7 @@ else:
 DEV = """\
 config:
   k3s:platform: local
+  k3s:groups: {server: {role: server, count: 1}}
   k3s:k3s: {version: v1.35.6+k3s1, artifacts: {from: release}}
 """
 
@@ -65,7 +66,7 @@ class User:
         self.clone, self.stub, self.home = folder / "clone", folder / "stub", folder / "home"
         self.clone.mkdir()
         self.stub.mkdir()
-        for part in ("tools", "components"):
+        for part in ("tools", "components", "stacks"):
             shutil.copytree(ROOT / part, self.clone / part)
         (self.clone / "tools" / "packages.py").write_text("def ensure(): pass\n")
         for part, made in (("nodes", "localhost/k3s-node:abc"), ("k3s", "/cache/k3s/v9+lab")):
@@ -213,3 +214,12 @@ def test_nothing_is_written_to_the_users_home(user: User) -> None:
         user.make(command)
 
     assert not user.home.exists()
+
+
+def test_mistakes_in_the_stack_file_are_told_before_anything_is_built(user: User) -> None:
+    (user.clone / "Pulumi.dev.yaml").write_text(DEV.replace("count: 1", "cuont: 1"))
+    run = user.make("up")
+    assert run.returncode == 1
+    assert "groups.server.cuont: 1 — there is no such setting — write count" in run.stderr
+    assert "node image" not in run.stderr
+    assert not (user.stub / "asked").exists()

@@ -1,0 +1,36 @@
+"""Mistakes in a stack file, told before anything is installed, built or made."""
+
+import json
+from typing import Any
+
+from tools.messages import ToolError
+from tools.paths import PROJECT
+from tools.stackfile import StackFile
+
+
+def check(stack: StackFile) -> None:
+    """Reads the settings as the program will. Raises ToolError with every mistake.
+
+    Left to the program where values are encrypted: only the engine can read those.
+    """
+    if stack.has_secrets:
+        return
+    # The SDK takes its time to load: only commands that run the program wait for it.
+    from components.problems import SettingsError
+    from stacks.settings import parse
+
+    prefix = f"{PROJECT}:"
+    raw = {
+        key.removeprefix(prefix): _text(value)
+        for key, value in stack.config.items()
+        if key.startswith(prefix)
+    }
+    try:
+        parse(stack.name, raw)
+    except SettingsError as error:
+        raise ToolError(stack.path.name, str(error), "put these right, then run it again") from None
+
+
+def _text(value: Any) -> str:
+    """As Pulumi hands it to a program: text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
