@@ -110,7 +110,8 @@ STATE=/run/k3s
 # descendants PID: the process and all below it.
 descendants() {
     echo "$1"
-    for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do descendants "$child"; done
+    cat /proc/"$1"/task/*/children 2>/dev/null | tr ' ' '\n' |
+        while read -r child; do [ -z "$child" ] || descendants "$child"; done
 }
 
 # containerd's shims of this node are those of its own socket.

@@ -123,14 +123,13 @@ def test_an_agent_needs_a_server_and_a_token(k3s_release: K3sRelease) -> None:
 
 
 @pytest.fixture
-def root(tmp_path: Path, k3s_release: K3sRelease) -> Path:
-    """Where the installer writes: bin with k3s in it, units, and a systemctl that only notes."""
+def root(tmp_path: Path) -> Path:
+    """Where the installer writes: bin with a small k3s, units, and a systemctl that only notes."""
     for name in ("bin", "units", "fake"):
         (tmp_path / name).mkdir()
-    (tmp_path / "bin" / "k3s").symlink_to(k3s_release.folder / "k3s")
-    systemctl = tmp_path / "fake" / "systemctl"
-    systemctl.write_text(SYSTEMCTL)
-    systemctl.chmod(0o755)
+    for program, text in (("bin/k3s", "#!/bin/sh\n"), ("fake/systemctl", SYSTEMCTL)):
+        (tmp_path / program).write_text(text)
+        (tmp_path / program).chmod(0o755)
     return tmp_path
 
 

@@ -57,7 +57,7 @@ func Run(ctx context.Context, s *config.Server) error {
 		title string
 		run   func(context.Context) error
 	}{
-		{"preparing server", r.prepare},
+		{"starting kubernetes: preparing server", r.prepare},
 		{"listening", r.listen},
 		{"starting etcd", func(ctx context.Context) (err error) { closeEtcd, err = r.startEtcd(ctx); return err }},
 		{"starting kubernetes", r.startControlPlane},
