@@ -75,6 +75,8 @@ def _server(node: NodeFacts, server: ServerFacts, settings: K3sSettings) -> Conf
     config: Config = {
         "agent-token": server.agent_token,
         **_node(node),
+        # k3s would advertise the external address: pods and nodes are to stay on the private side.
+        "advertise-address": node.private[0],
         "tls-san": list(dict.fromkeys([*server.tls_san, *settings.tls_san])),
         "cluster-cidr": str(settings.cluster_cidr),
         "service-cidr": str(settings.service_cidr),

@@ -69,6 +69,12 @@ def test_the_wide_listing_shows_roles_and_both_addresses(cluster: Cluster) -> No
             assert node["addresses"][side][0] in listed[node["name"]].split()
 
 
+def test_pods_reach_the_api_on_the_servers_private_address(cluster: Cluster) -> None:
+    slices = cluster.kubectl.json("get", "endpointslices", "kubernetes")
+    server = next(node for node in cluster.outputs["nodes"] if node["role"] == "server")
+    assert [e["addresses"] for e in slices["endpoints"]] == [server["addresses"]["private"]]
+
+
 def test_labels_of_the_group_are_on_its_nodes_only(cluster: Cluster) -> None:
     labelled = cluster.kubectl("get", "nodes", "-l", "tests.example/disk=fast", "-o", "name")
     assert sorted(labelled.split()) == [f"node/{agent}" for agent in AGENTS]

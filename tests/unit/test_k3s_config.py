@@ -36,6 +36,7 @@ def test_the_first_member_begins_a_cluster() -> None:
         "node-name": "dev-server-1",
         "node-ip": "10.0.0.2",
         "node-external-ip": "203.0.113.2",
+        "advertise-address": "10.0.0.2",
         "tls-san": ["203.0.113.2", "10.0.0.2", "api.example"],
         "cluster-cidr": "10.42.0.0/16",
         "service-cidr": "10.43.0.0/16",
