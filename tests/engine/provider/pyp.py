@@ -15,10 +15,12 @@ Every call is a line of JSON in $PYP_DB/calls.
 # ruff: noqa: N802, ARG002 - the method names and arguments are the protocol's
 
 import fcntl
+import importlib.metadata
 import json
 import os
 import sys
 import threading
+import types
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,24 @@ from typing import Any
 import grpc
 from google.protobuf import any_pb2, empty_pb2, json_format, struct_pb2
 from google.rpc import code_pb2, status_pb2
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2
-from pulumi.runtime.proto import provider_pb2 as pb
-from pulumi.runtime.proto import provider_pb2_grpc as pbg
+
+
+def without_the_sdk() -> None:
+    """Let the stubs be imported without the SDK around them: it takes longer than all else here,
+    and the tests start hundreds of plugins.
+    """
+    site = Path(str(importlib.metadata.distribution("pulumi").locate_file("pulumi")))
+    for name, folder in (("pulumi", site), ("pulumi.runtime", site / "runtime")):
+        package = types.ModuleType(name)
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
+
+
+without_the_sdk()
+
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2  # noqa: E402
+from pulumi.runtime.proto import provider_pb2 as pb  # noqa: E402
+from pulumi.runtime.proto import provider_pb2_grpc as pbg  # noqa: E402
 
 DB = Path(os.environ["PYP_DB"])
 SIGNATURE, SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
