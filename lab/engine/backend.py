@@ -26,7 +26,9 @@ from lab.engine.errors import USE_THE_CLI, EngineError, refuse
 ORGANIZATION = "organization"
 _STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _LAYOUT_VERSION = 1
-_CHECKPOINT_VERSION = 3
+_CHECKPOINT_VERSION, _WITH_FEATURES = 3, 4
+# Fields of a resource that a CLI must know to drive the stack; Pulumi calls them features.
+_FEATURES = ("replaceWith",)
 
 
 @dataclass(frozen=True)
@@ -98,18 +100,22 @@ def read_checkpoint(files: StackFiles) -> tuple[dict[str, Any] | None, str]:
             f"{files.checkpoint} — it is not a checkpoint ({error}) — restore its "
             f"copy {files.stack}.json.bak"
         ) from error
-    if version != _CHECKPOINT_VERSION:
+    if version not in (_CHECKPOINT_VERSION, _WITH_FEATURES):
         raise refuse(f"{files.checkpoint}: a checkpoint of version {version}", USE_THE_CLI)
+    if unknown := sorted({*(document.get("features") or [])} - {*_FEATURES}):
+        raise refuse(f"{files.checkpoint}: the features {', '.join(unknown)}", USE_THE_CLI)
     return checkpoint.get("latest"), fingerprint(raw)
 
 
 def encode_checkpoint(files: StackFiles, deployment: dict[str, Any]) -> bytes:
     """The checkpoint file's content for a deployment."""
     name = f"{ORGANIZATION}/{files.project}/{files.stack}"
-    document = {
-        "version": _CHECKPOINT_VERSION,
-        "checkpoint": {"stack": name, "latest": deployment},
-    }
+    resources = deployment.get("resources") or []
+    features = [field for field in _FEATURES if any(r.get(field) for r in resources)]
+    document: dict[str, Any] = {"version": _WITH_FEATURES if features else _CHECKPOINT_VERSION}
+    if features:
+        document["features"] = features
+    document["checkpoint"] = {"stack": name, "latest": deployment}
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 

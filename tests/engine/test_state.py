@@ -173,11 +173,31 @@ def test_a_preview_writes_nothing(tmp_path: Path) -> None:
     assert not files.journal.exists()
 
 
+def test_a_field_that_older_clis_do_not_know_is_announced_as_they_expect(tmp_path: Path) -> None:
+    files = open_files(tmp_path)
+    twin = {"urn": "b", "replaceWith": ["a"]}
+    for resources_, head in (
+        ([{"urn": "a"}], {"version": 3}),
+        ([{"urn": "a"}, twin], {"version": 4, "features": ["replaceWith"]}),
+    ):
+        raw = backend.encode_checkpoint(files, {"resources": resources_})
+        document = json.loads(raw)
+        del document["checkpoint"]
+        assert document == head
+        backend.write_private(files.checkpoint, raw)
+        assert backend.read_checkpoint(files)[0] == {"resources": resources_}
+
+
 REFUSED = {
     "another layout": ("meta.yaml", "version: 0\n", "version: 0"),
     "a compressed checkpoint": ("stacks/p/dev.json.gz", "", "compressed"),
     "not a checkpoint": ("stacks/p/dev.json", "[]", "not a checkpoint"),
-    "another version": ("stacks/p/dev.json", '{"version":4,"checkpoint":{}}', "version 4"),
+    "another version": ("stacks/p/dev.json", '{"version":5,"checkpoint":{}}', "version 5"),
+    "a feature of newer CLIs": (
+        "stacks/p/dev.json",
+        '{"version":4,"features":["replaceWith","taint"],"checkpoint":{}}',
+        "the features taint",
+    ),
 }
 
 
