@@ -12,7 +12,7 @@ pytestmark = pytest.mark.pulumi
 PROGRAMS = {
     "commands": "second",
     "files": "second",
-    "options": "changed",
+    "options": "free",
     "providers": "debug",
     "replacing": "updated",
     "configured": "",

@@ -81,6 +81,7 @@ class Workspace:
         arguments = [what, "--stack", STACK, "--cwd", str(self.folder), *flags]
         if what != "outputs":
             arguments += ["--events", str(self._events)]
+        self._events.unlink(missing_ok=True)
         said = io.StringIO()
         with (
             mock.patch.dict(os.environ, {**self.environment, **variables}),

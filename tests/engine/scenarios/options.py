@@ -25,10 +25,10 @@ protected = Thing(
     "protected",
     value="1",
     key="other" if VARIANT == "replace protected" else "k",
-    opts=Options(protect=VARIANT != "unprotected"),
+    opts=Options(protect=VARIANT not in ("unprotected", "free")),
 )
 if VARIANT not in ("drop protected", "dropped", "unprotected"):
-    freed = VARIANT in ("freed", "host replaced")
+    freed = VARIANT in ("freed", "host replaced", "free")
     also = Thing("also-protected", value="1", key="k", opts=Options(protect=not freed))
 if VARIANT not in ("dropped", "unprotected"):
     retained = Thing("retained", value="1", key="k", opts=Options(retain_on_delete=True))
