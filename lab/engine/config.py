@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from lab.engine import scalars
 from lab.engine.crypter import Crypter
 from lab.engine.errors import EngineError, refuse
 
@@ -113,7 +114,8 @@ def load_stack(project: Project, stack: str, file: Path, crypter: Crypter) -> St
     mistakes = _apply_declared(project, stack, values, secret_keys)
     if mistakes:
         raise EngineError("\n".join(mistakes))
-    return StackConfig({key: _text(value) for key, value in values.items()}, sorted(secret_keys))
+    texts = {key: scalars.text(key, value) for key, value in values.items()}
+    return StackConfig(texts, sorted(secret_keys))
 
 
 def _apply_declared(
@@ -171,12 +173,6 @@ def _decrypted(value: Any, crypter: Crypter) -> tuple[Any, bool]:
     return value, False
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-
-
 def _full_key(project: str, key: str) -> str:
     """``key``, ``ns:key`` or the old ``ns:config:key`` as ``ns:key``."""
     namespace, _, name = key.rpartition(":")
@@ -185,7 +181,7 @@ def _full_key(project: str, key: str) -> str:
 
 def _mapping(file: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = yaml.load(file.read_text(encoding="utf-8"), Loader=scalars.Loader)  # noqa: S506
     except FileNotFoundError as error:
         raise EngineError(
             f"{file} — there is no such file — run from the project's folder, or give --cwd"
