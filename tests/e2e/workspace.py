@@ -74,7 +74,7 @@ class Workspace:
         process = subprocess.run(
             ["make", command, f"STACK={self.stack}"],
             cwd=self.folder,
-            env={**os.environ, "K3S": "lab", "LAB_PYTHON": sys.executable, **variables},
+            env=_environment(K3S="lab", **variables),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -91,7 +91,7 @@ class Workspace:
         run = subprocess.run(
             [sys.executable, "-m", "tools", *words],
             cwd=self.folder,
-            env={**os.environ, "LAB_PYTHON": sys.executable},
+            env=_environment(),
             capture_output=True,
             text=True,
             check=True,
@@ -102,3 +102,10 @@ class Workspace:
     @property
     def state(self) -> Path:
         return self.folder / ".state"
+
+
+def _environment(**variables: str) -> dict[str, str]:
+    """A user's: without what the `make` around the tests hands down to a `make` within."""
+    of_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKE_TERMERR", "MAKE_TERMOUT", "STACK", "ARGS")
+    kept = {name: value for name, value in os.environ.items() if name not in of_make}
+    return {**kept, "LAB_PYTHON": sys.executable, **variables}
