@@ -16,8 +16,8 @@ class Kubectl:
     k3s: Path
     kubeconfig: Path
 
-    def __call__(self, *words: str, stdin: str | None = None) -> str:
-        run = subprocess.run(
+    def attempt(self, *words: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             [str(self.k3s), "kubectl", "--kubeconfig", str(self.kubeconfig), *words],
             input=stdin,
             capture_output=True,
@@ -25,6 +25,9 @@ class Kubectl:
             timeout=120,
             check=False,
         )
+
+    def __call__(self, *words: str, stdin: str | None = None) -> str:
+        run = self.attempt(*words, stdin=stdin)
         assert run.returncode == 0, f"kubectl {' '.join(words)}: {run.stderr}"
         return run.stdout
 

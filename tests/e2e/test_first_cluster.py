@@ -89,10 +89,12 @@ def test_a_service_answers_by_name_from_a_pod_on_each_agent(cluster: Cluster) ->
     for pod in sorted(names):
         answered: set[str] = set()
 
+        # A Service's rules reach the nodes a moment after the rollout is told as done.
         def asks(pod: str = pod, answered: set[str] = answered) -> bool:
             words = ["exec", pod, "--", "/http-echo", "get", "http://web.default.svc.cluster.local"]
-            run = cluster.kubectl(*words)
-            answered.update(name for name in names if name in run)
+            run = cluster.kubectl.attempt(*words)
+            print(run.stdout, run.stderr)
+            answered.update(name for name in names if name in run.stdout)
             return answered == names
 
         # Each of the two replicas answers in turn: so the other node is reached as well.
