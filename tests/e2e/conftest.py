@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,11 +49,11 @@ class Cluster:
         return items
 
 
-def _clear_away(workspace: Workspace) -> None:
+def clear_away(workspace: Workspace) -> None:
     """What an earlier, killed run left: through its own state, then by name whatever that lacks."""
     if (workspace.folder / "Makefile").is_file():
         workspace.make("destroy")
-    network = f"k3s-{STACK}"
+    network = f"k3s-{workspace.stack}"
     label = f"label=io.k3s-pulumi.stack={network}"
     listed = subprocess.run(
         ["podman", "ps", "--all", "--filter", label, "--format", "{{.Names}}"],
@@ -70,18 +71,24 @@ def _delete(names: list[str], variables: dict[str, str]) -> None:
     subprocess.run(["sh", "-s", "--", "delete"], input=text, text=True, check=True)
 
 
-@pytest.fixture(scope="session")
-def workspace(request: pytest.FixtureRequest) -> Iterator[Workspace]:
-    """The copy in which the tests work, when the builds that `make up` would wait for are there."""
+@contextmanager
+def working_in(made: Workspace, request: pytest.FixtureRequest) -> Iterator[Workspace]:
+    """The copy, cleared before and after, when the builds that `make up` waits for are there."""
     if os.geteuid() != 0:
         pytest.skip("node containers need root")
     for build in ("node_image", "k3s_release"):
         request.getfixturevalue(build)
-    made = Workspace(STACK, SETTINGS)
-    _clear_away(made)
+    clear_away(made)
     made.refill()
     yield made
-    _clear_away(made)
+    clear_away(made)
+
+
+@pytest.fixture(scope="session")
+def workspace(request: pytest.FixtureRequest) -> Iterator[Workspace]:
+    """The copy for the cluster that the tests share."""
+    with working_in(Workspace(STACK, SETTINGS), request) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

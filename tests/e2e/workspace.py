@@ -85,6 +85,18 @@ class Workspace:
         self.said.append(made.text)
         return made
 
+    def start(self, command: str, log: Path, **variables: str) -> "subprocess.Popen[bytes]":
+        """The same, left running; what it says goes to `log`."""
+        with log.open("wb") as said:
+            return subprocess.Popen(
+                ["make", command, f"STACK={self.stack}"],
+                cwd=self.folder,
+                env=_environment(K3S="lab", **variables),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets in clear, by whichever engine drives it."""
         words = ["outputs", "--stack", self.stack, "--json", "--show-secrets"]
