@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -33,6 +34,8 @@ const (
 	instanceType   = "k3s"
 	workers        = 2
 	resync         = 10 * time.Minute
+	clearUpEvery   = 2 * time.Second
+	clearUpWithin  = 5 * time.Minute
 )
 
 // Controller reconciles Nodes.
@@ -172,6 +175,8 @@ func (c *Controller) complete(node *corev1.Node) bool {
 	return changed || len(node.Spec.Taints) != before
 }
 
+// clearUp forgets a deleted node. etcd refuses to let a member go until all others have been connected for some seconds,
+// as they have not just after a restart: so it is tried again.
 func (c *Controller) clearUp(ctx context.Context, object any) {
 	if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
 		object = unknown.Obj
@@ -183,7 +188,19 @@ func (c *Controller) clearUp(ctx context.Context, object any) {
 	if err := nodepassword.Delete(ctx, c.Client, node.Name); err != nil {
 		logrus.Errorf("Deleting the password of node %s: %v", node.Name, err)
 	}
-	if err := c.Deleted(ctx, node); err != nil {
-		logrus.Errorf("Clearing up after node %s: %v", node.Name, err)
-	}
+	go func() {
+		err := wait.PollUntilContextTimeout(ctx, clearUpEvery, clearUpWithin, true, func(ctx context.Context) (bool, error) {
+			if _, again, _ := c.nodes.GetByKey(node.Name); again {
+				return true, nil // it has registered anew, and is a member in its own right
+			}
+			if err := c.Deleted(ctx, node); err != nil {
+				logrus.Warnf("Clearing up after node %s, will try again: %v", node.Name, err)
+				return false, nil
+			}
+			return true, nil
+		})
+		if err != nil {
+			logrus.Errorf("Clearing up after node %s: given up after %s", node.Name, clearUpWithin)
+		}
+	}()
 }
