@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.k3s.artifacts import ReleaseFiles
 from lab.k3s.compile import Program, compile_program
 from lab.k3s.images import write_archive
 from lab.k3s.toolchain import ARCHITECTURES, BuildError, Go, cache_folder, find_go
@@ -32,32 +33,16 @@ STAMP = ".inputs"  # in the release folder: the hash of the inputs that made it
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <linux/fs.h>
 
 
-@dataclass(frozen=True)
-class Release:
-    """A release to build: `version` such as v1.35.4+lab, `arch` as Go calls it."""
+@dataclass(frozen=True, kw_only=True)
+class Release(ReleaseFiles):
+    """A release to build, its files named as k3s's are: `version` such as v1.35.4+lab."""
 
     version: str
-    arch: str
 
     @property
     def folder(self) -> Path:
         """Where it is put."""
         return cache_folder() / "k3s" / self.version
-
-    @property
-    def binary(self) -> str:
-        """File name of k3s: the release page names amd64's without an architecture."""
-        return "k3s" if self.arch == "amd64" else f"k3s-{self.arch}"
-
-    @property
-    def images(self) -> str:
-        """File name of the image archive."""
-        return f"k3s-airgap-images-{self.arch}.tar.zst"
-
-    @property
-    def checksums(self) -> str:
-        """File name of the checksums."""
-        return f"sha256sum-{self.arch}.txt"
 
 
 def go_mod(pattern: str) -> str:
@@ -205,7 +190,11 @@ def main() -> int:
     try:
         version = arguments.version or default_version()
         kubernetes_version(version, "")
-        print(version if arguments.print_version else ensure(Release(version, arguments.arch)))
+        print(
+            version
+            if arguments.print_version
+            else ensure(Release(version=version, arch=arguments.arch))
+        )
     except BuildError as error:
         print(f"k3s: {error}", file=sys.stderr)
         return 1
