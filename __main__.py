@@ -6,5 +6,8 @@ from components.cluster import K3sCluster
 from stacks.outputs import export
 from stacks.settings import load
 
-cluster = K3sCluster(pulumi.get_stack(), settings=load(pulumi.Config("k3s")))
+config = pulumi.Config("k3s")
+cluster = K3sCluster(
+    pulumi.get_stack(), settings=load(config), operator_key=config.get_secret("operatorKey")
+)
 export(cluster)

@@ -1,63 +1,26 @@
 """K3sCluster: the one public component. Usable from any Pulumi program."""
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 import pulumi
-from pydantic import Field
+from pulumi_tls import PrivateKey, get_public_key_output
 
 from components import firewall
-from components import groups as node_groups
-from components.groups import NodeGroup
-from components.k3s import settings as k3s_settings
+from components.cluster_settings import ClusterSettings, problems
+from components.k3s import first_boot
 from components.k3s.cluster import K3s
-from components.k3s.settings import K3sSettings
-from components.platforms.local import settings as local_settings
-from components.platforms.local.platform import Local
-from components.platforms.local.settings import LocalSettings
+from components.platforms.kinds import KINDS
 from components.platforms.machine import Machine
-from components.platforms.platform import Platform
-from components.problems import Problem, SettingsError
-from components.settings import Settings
-
-
-class ClusterSettings(Settings):
-    """All settings of a cluster."""
-
-    platform: Literal["local"] = Field(description="local: containers on this machine")
-    groups: Mapping[str, NodeGroup] = Field(
-        description="node groups by name, such as server: {role: server, count: 1}"
-    )
-    k3s: K3sSettings = Field(description="an object with at least version: v1.35.6+k3s1")
-    local: LocalSettings = Field(
-        default_factory=LocalSettings, description="an object with the keys of platform local"
-    )
-
-
-def problems(
-    name: str,
-    *,
-    groups: Mapping[str, NodeGroup] | None,
-    k3s: K3sSettings | None,
-    local: LocalSettings | None,
-) -> list[Problem]:
-    """Every mistake of the cluster `name` that no single field shows.
-
-    A part that is None could not be read: what depends on it is left out.
-    """
-    nodes = node_groups.all_node_names(name, groups) if groups else []
-    found: list[Problem] = []
-    if groups is not None:
-        found += node_groups.problems(name, groups)
-    if k3s is not None:
-        found += k3s_settings.problems(k3s, len(nodes))
-    if local is not None:
-        found += local_settings.problems(name, local, nodes, k3s)
-    return found
+from components.platforms.platform import OperatorKey, Platform, Shared
+from components.problems import SettingsError
+from components.topology import PlatformName
 
 
 class K3sCluster(pulumi.ComponentResource):
     """Machines, network and k3s, declared together.
+
+    `operator_key` is the private SSH key (OpenSSH form, secret) that steps on nodes use; without
+    it the stack makes one.
 
     Raises SettingsError, with all mistakes in it, before anything is registered.
     Outputs: `kubeconfig`, `server_token`, `agent_token` (secret), `api_endpoint` (URL), `nodes`
@@ -75,29 +38,35 @@ class K3sCluster(pulumi.ComponentResource):
     ssh_known_hosts: pulumi.Output[str]
 
     def __init__(
-        self, name: str, *, settings: ClusterSettings, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        *,
+        settings: ClusterSettings,
+        operator_key: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        if found := problems(name, groups=settings.groups, k3s=settings.k3s, local=settings.local):
+        if found := problems(name, settings.draft()):
             raise SettingsError(found)
         super().__init__("k3s:cluster:K3sCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
 
-        platform: Platform = Local(name, settings=settings.local, opts=child)
-        platform.network()
-        # Servers first, groups by name: Pulumi hands objects over with their keys in any order.
-        by_role = sorted(
-            settings.groups.items(), key=lambda item: (item[1].role != "server", item[0])
-        )
-        machines = [m for key, group in by_role for m in platform.machines(key, group)]
+        shared = _shared(name, settings, _operator(name, operator_key, child))
+        platforms = _platforms(shared, settings, child)
+        for platform in platforms.values():
+            platform.network()
+        machines = _machines(platforms, settings)
         servers = [machine for machine in machines if machine.role == "server"]
-        endpoint = platform.endpoint(servers)
-        platform.admit(firewall.rows(firewall.Facts(servers=len(servers))), peers=())
+        home = platforms[next(n.platform for n in shared.nodes if n.role == "server")]
+        endpoint = home.endpoint(servers, machines)
+        admitted = [r for platform in platforms.values() for r in platform.admit(machines)]
         k3s = K3s(
             name,
             settings=settings.k3s,
             groups=settings.groups,
             machines=machines,
             endpoint=endpoint,
+            spans=shared.spans,
+            after=[*endpoint.resources, *admitted],
             opts=child,
         )
 
@@ -106,10 +75,63 @@ class K3sCluster(pulumi.ComponentResource):
         self.api_endpoint = pulumi.Output.concat("https://", endpoint.api, ":6443")
         self.nodes = pulumi.Output.all(*map(_described, machines))
         self.k3s_version = k3s.version
-        self.ssh_private_key = machines[0].ssh.private_key
+        self.ssh_private_key = shared.operator.private
         known_hosts = pulumi.Output.all(*(machine.ssh.known_hosts() for machine in machines))
         self.ssh_known_hosts = known_hosts.apply(lambda lines: "".join(f"{x}\n" for x in lines))
         self.register_outputs({"apiEndpoint": self.api_endpoint, "nodes": self.nodes})
+
+
+def _operator(
+    name: str, given: pulumi.Input[str] | None, opts: pulumi.ResourceOptions
+) -> OperatorKey:
+    if given is None:
+        made = PrivateKey(f"{name}-operator-key", algorithm="ED25519", opts=opts)
+        return OperatorKey(private=made.private_key_openssh, public=made.public_key_openssh)
+    private = pulumi.Output.secret(given)
+    known = get_public_key_output(private_key_openssh=private)
+    # What is worked out from a secret is one too, unless it is said that a public key is public.
+    return OperatorKey(private=private, public=pulumi.Output.unsecret(known.public_key_openssh))
+
+
+def _shared(name: str, settings: ClusterSettings, operator: OperatorKey) -> Shared:
+    topology = settings.nodes(name)
+    facts = settings.firewall_facts(name)
+    return Shared(
+        cluster=name,
+        access=settings.access,
+        network=settings.network,
+        operator=operator,
+        nodes=topology,
+        spans=facts.spans,
+        rows=firewall.rows(facts),
+        first_boot=first_boot.scripts(settings.k3s),
+        protect=settings.protect,
+    )
+
+
+def _platforms(
+    shared: Shared, settings: ClusterSettings, opts: pulumi.ResourceOptions
+) -> dict[PlatformName, Platform]:
+    """Those that have nodes, the servers' first."""
+    used = sorted({(node.role != "server", node.platform) for node in shared.nodes})
+    return {
+        name: KINDS[name].make(
+            name, shared.cluster, settings=getattr(settings, name), shared=shared, opts=opts
+        )
+        for name in dict.fromkeys(name for _, name in used)
+    }
+
+
+def _machines(
+    platforms: Mapping[PlatformName, Platform], settings: ClusterSettings
+) -> Sequence[Machine]:
+    """Servers first, groups by name: Pulumi hands objects over with their keys in any order."""
+    by_role = sorted(settings.groups.items(), key=lambda item: (item[1].role != "server", item[0]))
+    return [
+        machine
+        for key, group in by_role
+        for machine in platforms[group.platform or settings.platform].machines(key, group)
+    ]
 
 
 def _described(machine: Machine) -> pulumi.Output[Mapping[str, object]]:

@@ -41,11 +41,31 @@ class NodeGroup(Settings):
     taints: tuple[str, ...] = Field(
         default=(), description='taints of the nodes, such as ["dedicated=db:NoSchedule"]'
     )
+    platform: Literal["local", "digitalocean", "aws", "existing"] | None = Field(
+        default=None, description="where these nodes are, when not where the others are"
+    )
+    size: str = Field(
+        default="small",
+        description="small (2 CPUs, 4 GiB), medium (4, 8) or large (8, 16), or the cloud's own",
+    )
+    arch: Literal["amd64", "arm64"] = Field(
+        default="amd64", description="amd64 or arm64; on this machine it is the machine's own"
+    )
+    zones: tuple[str, ...] = Field(
+        default=(),
+        description="zones that the nodes are spread over, by their letter such as [a, b] (aws)",
+    )
+    disks: tuple[int, ...] = Field(
+        default=(), description="raw disks of each node, GiB, such as [100, 100]"
+    )
+
+    def node_keys(self) -> list[str]:
+        """The nodes' own parts of their names: given, or counted from 1."""
+        return list(self.nodes or [str(n) for n in range(1, (self.count or 0) + 1)])
 
     def node_names(self, cluster: str, group: str) -> list[str]:
         """Names of the nodes, `<cluster>-<group>-<node>`: never a place in a list."""
-        nodes = self.nodes or [str(n) for n in range(1, (self.count or 0) + 1)]
-        return [f"{cluster}-{group}-{node}" for node in nodes]
+        return [f"{cluster}-{group}-{key}" for key in self.node_keys()]
 
 
 def all_node_names(cluster: str, groups: Mapping[str, NodeGroup]) -> list[str]:
@@ -60,6 +80,7 @@ def problems(cluster: str, groups: Mapping[str, NodeGroup]) -> Iterator[Problem]
         yield from _names(cluster, key, group)
         yield from _labels(key, group)
         yield from _taints(key, group)
+        yield from _disks(key, group)
     yield from _doubled_names(cluster, groups)
     yield from _servers(groups)
 
@@ -154,6 +175,17 @@ def _taints(key: str, group: NodeGroup) -> Iterator[Problem]:
                 given=taint,
                 why="not a taint",
                 write="write KEY=VALUE:NoSchedule (or PreferNoSchedule, or NoExecute)",
+            )
+
+
+def _disks(key: str, group: NodeGroup) -> Iterator[Problem]:
+    for gib in group.disks:
+        if gib < 1:
+            yield Problem(
+                key=f"groups.{key}.disks",
+                given=f"{gib} GiB",
+                why="no cloud makes a disk of less than 1 GiB",
+                write="write whole GiB, such as [100], or leave disks out",
             )
 
 

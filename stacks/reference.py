@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from components.cluster import ClusterSettings
+from components.cluster_settings import ClusterSettings
 
 _HEAD = """\
 # Settings
@@ -52,9 +52,10 @@ def _inner(annotation: Any) -> tuple[type[BaseModel] | None, str]:
     """The model that a field holds, itself or as the values of a mapping."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, ""
-    for argument in getattr(annotation, "__args__", ()):
+    arguments = getattr(annotation, "__args__", ())
+    for argument in arguments:
         if isinstance(argument, type) and issubclass(argument, BaseModel):
-            return argument, ".<name>"
+            return argument, "" if type(None) in arguments else ".<name>"
     return None, ""
 
 

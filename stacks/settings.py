@@ -11,13 +11,16 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from components.cluster import ClusterSettings, problems
+from components.cluster_settings import ClusterSettings, Draft, problems
 from components.problems import Problem, SettingsError
+
+# Secrets have keys of their own, so that no object is secret as a whole; the program hands them on.
+SECRET_KEYS = ("operatorKey",)
 
 
 def load(config: pulumi.Config) -> ClusterSettings:
     """Settings of the current stack. Raises pulumi.RunError, which ends in exit code 1."""
-    raw = {key: config.require(key) for key in _keys(config.name)}
+    raw = {key: config.require(key) for key in _keys(config.name) if key not in SECRET_KEYS}
     try:
         return parse(pulumi.get_stack(), raw)
     except SettingsError as error:
@@ -38,8 +41,8 @@ def parse(stack: str, raw: Mapping[str, str]) -> ClusterSettings:
         found += [_problem(details) for details in error.errors()]
         for details in error.errors():
             _take_out(values, details["loc"])
-    parts = {key: _part(key, values) for key in ("groups", "k3s", "local")}
-    found += problems(stack, **parts)
+    draft = Draft(**{key: _part(key, values) for key in Draft.__dataclass_fields__})
+    found += problems(stack, draft)
     if found or settings is None:
         raise SettingsError(list({str(problem): problem for problem in found}.values()))
     return settings

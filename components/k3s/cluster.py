@@ -1,6 +1,7 @@
 """k3s on machines: the order of steps."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
 from pulumi_command import remote
@@ -19,6 +20,9 @@ from components.platforms.platform import Endpoint
 class K3s(pulumi.ComponentResource):
     """A k3s cluster on machines that answer over SSH. The first server listed starts it.
 
+    `spans` says that the machines are on several networks; `after` is what must be there before
+    they can reach each other.
+
     Outputs: `server_token`, `agent_token` (full tokens, secret), `kubeconfig` (secret), and
     `version`, known once every node is Ready.
     """
@@ -36,11 +40,13 @@ class K3s(pulumi.ComponentResource):
         groups: Mapping[str, NodeGroup],
         machines: Sequence[Machine],
         endpoint: Endpoint,
+        spans: bool = False,
+        after: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("k3s:cluster:K3s", name, None, opts)
         self._name, self._settings, self._groups = name, settings, groups
-        self._endpoint = endpoint
+        self._endpoint, self._spans, self._after = endpoint, spans, list(after)
         self._servers = [machine for machine in machines if machine.role == "server"]
         self._child = pulumi.ResourceOptions(parent=self)
         first = self._servers[0]
@@ -48,7 +54,12 @@ class K3s(pulumi.ComponentResource):
         self._tokens = tokens.make(name, self._child)
         self._prepared = {m.name: prepare(m, settings, self._child) for m in machines}
         ca_hash = bootstrap(
-            name, first, self._prepared[first.name], self._bootstrap_config(first), self._child
+            name,
+            first,
+            self._prepared[first.name],
+            self._bootstrap_config(first),
+            after=self._after,
+            opts=self._child,
         )
         self.server_token = self._tokens.full_server(ca_hash)
         self.agent_token = self._tokens.full_agent(ca_hash)
@@ -77,7 +88,7 @@ class K3s(pulumi.ComponentResource):
                 machine,
                 self._prepared[machine.name],
                 self._server_config(machine),
-                after=list(installed.values())[-1:],
+                after=[*self._after, *list(installed.values())[-1:]],
                 opts=self._child,
             )
         return installed
@@ -91,7 +102,7 @@ class K3s(pulumi.ComponentResource):
                 machine,
                 self._prepared[machine.name],
                 self._agent_config(machine),
-                after=list(servers.values())[-1:],
+                after=[*self._after, *list(servers.values())[-1:]],
                 opts=self._child,
             )
             for machine in agents
@@ -104,7 +115,9 @@ class K3s(pulumi.ComponentResource):
             register(
                 machine,
                 via=next((s for s in self._servers if s is not machine), machine),
-                labels=self._groups[machine.group].labels,
+                labels=self._labels(machine),
+                dual_stack=self._settings.dual_stack,
+                has_pod_network=self._settings.flannel_backend != "none",
                 taints=self._groups[machine.group].taints,
                 installed=installed[machine.name],
                 opts=self._child,
@@ -119,16 +132,20 @@ class K3s(pulumi.ComponentResource):
             role=machine.role,
             private=known["private"],
             public=known["public"],
-            labels=group.labels,
+            labels=self._labels(machine),
             taints=group.taints,
         )
+
+    def _labels(self, machine: Machine) -> Mapping[str, str]:
+        """Where a machine stands is a label too; the group's own words go first."""
+        return {**machine.topology, **self._groups[machine.group].labels}
 
     def _bootstrap_config(self, machine: Machine) -> pulumi.Output[str]:
         return pulumi.Output.all(**self._server_inputs(machine), token=self._tokens.server).apply(
             lambda known: config.dump(
                 config.bootstrap_config(
                     self._facts(machine, known),
-                    _server_facts(known),
+                    _server_facts(known, spans=self._spans),
                     self._settings,
                     known["token"],
                 )
@@ -143,7 +160,7 @@ class K3s(pulumi.ComponentResource):
             lambda known: config.dump(
                 config.server_config(
                     self._facts(machine, known),
-                    _server_facts(known),
+                    _server_facts(known, spans=self._spans),
                     self._settings,
                     config.join(known["registration"], known["token"]),
                 )
@@ -152,8 +169,7 @@ class K3s(pulumi.ComponentResource):
 
     def _agent_config(self, machine: Machine) -> pulumi.Output[str]:
         return pulumi.Output.all(
-            private=machine.private.listed(),
-            public=machine.public.listed(),
+            **self._address_inputs(machine),
             registration=self._endpoint.registration,
             token=self.agent_token,
         ).apply(
@@ -164,17 +180,23 @@ class K3s(pulumi.ComponentResource):
             )
         )
 
-    def _server_inputs(self, machine: Machine) -> dict[str, pulumi.Output[object]]:
+    def _address_inputs(self, machine: Machine) -> dict[str, pulumi.Output[Any]]:
+        dual_stack = self._settings.dual_stack
         return {
-            "private": machine.private.listed(),
-            "public": machine.public.listed(),
+            "private": machine.private.of(dual_stack=dual_stack).listed(),
+            "public": machine.public.of(dual_stack=dual_stack).listed(),
+        }
+
+    def _server_inputs(self, machine: Machine) -> dict[str, pulumi.Output[Any]]:
+        return {
+            **self._address_inputs(machine),
             "agent_token": self._tokens.agent,
             "api": self._endpoint.api,
             "registration": self._endpoint.registration,
         }
 
 
-def _server_facts(known: Mapping[str, str]) -> ServerFacts:
+def _server_facts(known: Mapping[str, str], *, spans: bool) -> ServerFacts:
     """The certificate is for the addresses that people and nodes reach the API by."""
     names = dict.fromkeys([known["api"], known["registration"]])
-    return ServerFacts(agent_token=known["agent_token"], tls_san=list(names))
+    return ServerFacts(agent_token=known["agent_token"], tls_san=list(names), spans=spans)

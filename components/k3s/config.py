@@ -28,10 +28,14 @@ class NodeFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerFacts:
-    """What servers share: the token that agents join with, and the certificate's names."""
+    """What servers share: the token that agents join with, and the certificate's names.
+
+    `spans` says that nodes are on several networks and meet over their external addresses.
+    """
 
     agent_token: str
     tls_san: Sequence[str]
+    spans: bool = False
 
 
 def bootstrap_config(
@@ -75,17 +79,42 @@ def _server(node: NodeFacts, server: ServerFacts, settings: K3sSettings) -> Conf
     config: Config = {
         "agent-token": server.agent_token,
         **_node(node),
-        # k3s would advertise the external address: pods and nodes are to stay on the private side.
-        "advertise-address": node.private[0],
+        # k3s would advertise the external address: pods and nodes are to stay on the private side,
+        # unless that is not reached from everywhere.
+        "advertise-address": node.public[0] if server.spans else node.private[0],
         "tls-san": list(dict.fromkeys([*server.tls_san, *settings.tls_san])),
-        "cluster-cidr": str(settings.cluster_cidr),
-        "service-cidr": str(settings.service_cidr),
+        "cluster-cidr": _listed(settings.cluster_cidr, settings.cluster_cidr_ipv6),
+        "service-cidr": _listed(settings.service_cidr, settings.service_cidr_ipv6),
         "cluster-dns": settings.cluster_dns,
         "write-kubeconfig-mode": "0600",
+        **_pod_network(settings, spans=server.spans),
     }
+    if settings.embedded_registry:
+        config["embedded-registry"] = True
     if settings.disable:
         config["disable"] = list(settings.disable)
     return config
+
+
+def _pod_network(settings: K3sSettings, *, spans: bool) -> Config:
+    """How pods on different nodes speak; k3s's own default is left unsaid.
+
+    Source: https://docs.k3s.io/networking/distributed-multicloud.
+    """
+    backend = settings.backend(spans=spans)
+    config: Config = {} if backend == "vxlan" else {"flannel-backend": backend}
+    if backend == "none":
+        config["disable-network-policy"] = True
+    elif spans:
+        config["flannel-external-ip"] = True
+    if backend != "none" and settings.dual_stack:
+        # Pods' IPv6 addresses are the cluster's own, and no router outside knows the way back.
+        config["flannel-ipv6-masq"] = True
+    return config
+
+
+def _listed(*cidrs: object) -> str:
+    return ",".join(str(cidr) for cidr in cidrs if cidr is not None)
 
 
 def _node(node: NodeFacts) -> Config:

@@ -32,6 +32,7 @@ def bootstrap(
     machine: Machine,
     prepared: Prepared,
     config: pulumi.Output[str],
+    after: Sequence[pulumi.Resource],
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Output[str]:
     """Start the cluster on its first member, once in the cluster's life; gives the CA hash.
@@ -45,7 +46,7 @@ def bootstrap(
         variables={**prepared.variables(), "ROLE": "server", "CONFIG": config},
         opts=pulumi.ResourceOptions.merge(
             opts,
-            pulumi.ResourceOptions(depends_on=list(prepared.steps), ignore_changes=_BORN_ONCE),
+            pulumi.ResourceOptions(depends_on=[*prepared.steps, *after], ignore_changes=_BORN_ONCE),
         ),
     )
     return command.stdout

@@ -18,10 +18,14 @@ def register(
     *,
     labels: Mapping[str, str],
     taints: Sequence[str],
+    dual_stack: bool,
+    has_pod_network: bool,
     installed: pulumi.Resource,
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
     """Follow the node from `via`, a server that stays when the node goes.
+
+    Waits until the node is Ready; where k3s gives no pod network, until nothing else is missing.
 
     Taken away, the node is drained and deleted from the cluster. That is left out when `via`
     goes too, as it does with the whole cluster.
@@ -31,8 +35,10 @@ def register(
         via,
         subject=machine.name,
         variables={
-            "INTERNAL_IPS": machine.private.listed().apply(_lines),
-            "EXTERNAL_IPS": machine.public.listed().apply(_lines),
+            "INTERNAL_IPS": machine.private.of(dual_stack=dual_stack).listed().apply(_lines),
+            "EXTERNAL_IPS": machine.public.of(dual_stack=dual_stack).listed().apply(_lines),
+            # Without one, a node is Ready only when somebody has installed a network plugin.
+            "POD_NETWORK": "yes" if has_pod_network else "",
             # k3s applies labels and taints at the first registration only.
             "LABELS": _lines([f"{key}={value}" for key, value in sorted(labels.items())]),
             "TAINTS": _lines(sorted(taints)),

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -12,10 +12,13 @@ from pydantic import Field
 from components.k3s import artifacts
 from components.problems import Problem
 from components.settings import Settings
+from components.topology import Node
 
 _VERSION = re.compile(r"v\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?\+[0-9A-Za-z.]+")
 # The controller manager hands each node a /24 of the cluster CIDR (--node-cidr-mask-size).
 _POD_PREFIX = 24
+# And a /64 of the IPv6 one (--node-cidr-mask-size-ipv6).
+_POD_PREFIX_IPV6 = 64
 
 
 class Artifacts(Settings):
@@ -55,14 +58,42 @@ class K3sSettings(Settings):
         description="addresses of Services, a CIDR such as 10.43.0.0/16",
     )
 
+    cluster_cidr_ipv6: ipaddress.IPv6Network | None = Field(
+        default=None, description="for dual stack: IPv6 addresses of pods, such as fd42::/56"
+    )
+    service_cidr_ipv6: ipaddress.IPv6Network | None = Field(
+        default=None, description="for dual stack: IPv6 addresses of Services, such as fd43::/112"
+    )
+    flannel_backend: Literal["vxlan", "wireguard-native", "none"] | None = Field(
+        default=None,
+        description="vxlan, wireguard-native, or none for a network plugin that you install",
+    )
+    embedded_registry: bool = Field(
+        default=False, description="true: nodes hand images to each other"
+    )
+
     @property
     def cluster_dns(self) -> str:
         """Address of the cluster's DNS: the tenth of the service CIDR, as k3s has it."""
         return str(self.service_cidr[10])
 
+    @property
+    def dual_stack(self) -> bool:
+        """Whether pods and Services have IPv6 beside IPv4."""
+        return self.cluster_cidr_ipv6 is not None and self.service_cidr_ipv6 is not None
 
-def problems(settings: K3sSettings, nodes: int) -> Iterator[Problem]:
-    """Mistakes that no single field shows; `nodes` is how many nodes the cluster has."""
+    def backend(self, *, spans: bool) -> Literal["vxlan", "wireguard-native", "none"]:
+        """How pods on different nodes speak: over networks, WireGuard alone is fit to."""
+        return self.flannel_backend or ("wireguard-native" if spans else "vxlan")
+
+
+def problems(
+    settings: K3sSettings, nodes: Sequence[Node], *, ipv4_only: Sequence[str]
+) -> Iterator[Problem]:
+    """Mistakes that no single field shows.
+
+    `nodes` are all nodes of the cluster, `ipv4_only` the platforms in use without IPv6.
+    """
     if not _VERSION.fullmatch(settings.version):
         yield Problem(
             key="k3s.version",
@@ -70,7 +101,8 @@ def problems(settings: K3sSettings, nodes: int) -> Iterator[Problem]:
             why="not the name of a k3s release",
             write="write it as the release page has it, such as v1.35.6+k3s1",
         )
-    yield from _cidrs(settings, nodes)
+    yield from _cidrs(settings, len(nodes))
+    yield from _dual_stack(settings, len(nodes), ipv4_only)
     yield from _source(settings)
 
 
@@ -98,6 +130,41 @@ def _cidrs(settings: K3sSettings, nodes: int) -> Iterator[Problem]:
             given=services,
             why="cluster DNS is its tenth address, and Services need some of their own",
             write="write a /16 such as 10.43.0.0/16",
+        )
+
+
+def _dual_stack(settings: K3sSettings, nodes: int, ipv4_only: Sequence[str]) -> Iterator[Problem]:
+    pods, services = settings.cluster_cidr_ipv6, settings.service_cidr_ipv6
+    if (pods is None) != (services is None):
+        yield Problem(
+            key="k3s.serviceCidrIpv6" if services is None else "k3s.clusterCidrIpv6",
+            given=None,
+            why="dual stack needs IPv6 addresses for pods and for Services",
+            write="write both, such as clusterCidrIpv6: fd42::/56 and serviceCidrIpv6: fd43::/112",
+        )
+    if pods is not None and ipv4_only:
+        yield Problem(
+            key="k3s.clusterCidrIpv6",
+            given=pods,
+            why=f"{ipv4_only[0]} has no IPv6 in these settings",
+            write="leave it out"
+            + ("" if "local" in ipv4_only else ", or write network.ipv6: true"),
+        )
+    # As with IPv4, one range stays free for a node that is replaced.
+    room = max(2 ** max(_POD_PREFIX_IPV6 - pods.prefixlen, 0) - 1, 0) if pods else 0
+    if pods is not None and nodes > room:
+        yield Problem(
+            key="k3s.clusterCidrIpv6",
+            given=pods,
+            why=f"each node takes a /{_POD_PREFIX_IPV6} of it: room for {room} nodes, not {nodes}",
+            write="write a wider range, such as fd42::/56",
+        )
+    if services is not None and services.prefixlen < 108:
+        yield Problem(
+            key="k3s.serviceCidrIpv6",
+            given=services,
+            why="the API server takes no more than 20 bits for Services",
+            write="write a /108 or narrower, such as fd43::/112",
         )
 
 

@@ -14,3 +14,12 @@ def run_dev(overrides: Mapping[str, object] | None = None) -> Recording:
         runpy.run_path(str(ROOT / "__main__.py"))
 
     return record(program, config_of("dev", overrides))
+
+
+def run_stack(stack: str, overrides: Mapping[str, object] | None = None) -> Recording:
+    """`__main__.py` with the settings of `Pulumi.<stack>.yaml`, some of them other."""
+
+    def program() -> None:
+        runpy.run_path(str(ROOT / "__main__.py"))
+
+    return record(program, config_of(stack, overrides), stack=stack)

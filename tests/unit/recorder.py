@@ -14,6 +14,8 @@ from google.protobuf import struct_pb2
 from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime.stack import run_in_stack
 
+from tests.unit import answers_aws, answers_digitalocean
+
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 CA_HASH = "ab" * 32
@@ -102,9 +104,15 @@ class _Provider(pulumi_mocks.Mocks):
         elif args.typ == "tls:index/privateKey:PrivateKey":
             outputs["privateKeyOpenssh"] = pulumi.Output.secret(f"PRIVATE {args.name}")
             outputs["publicKeyOpenssh"] = f"ssh-ed25519 {args.name}\n"
+        elif args.typ.startswith("aws:"):
+            outputs |= answers_aws.outputs(args.typ, args.name, args.inputs)
+        elif args.typ.startswith("digitalocean:"):
+            outputs |= answers_digitalocean.outputs(args.typ, args.name, args.inputs)
         return f"{args.name}-id", outputs
 
     def call(self, args: pulumi_mocks.MockCallArgs) -> dict:
+        if args.token == "tls:index/getPublicKey:getPublicKey":
+            return {"publicKeyOpenssh": "ssh-ed25519 given\n"}
         raise AssertionError(f"the program called {args.token}")
 
 

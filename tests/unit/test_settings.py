@@ -30,9 +30,9 @@ def test_the_dev_stack_file_is_right() -> None:
     [
         (
             {"platform": "proxmox"},
-            "platform: proxmox — input should be 'local' — write local: containers on this machine",
+            "platform: proxmox — input should be 'local', 'digitalocean', 'aws' or 'existing' — ",
         ),
-        ({"platform": None}, "platform: nothing — it is needed — write local: containers on"),
+        ({"platform": None}, "platform: nothing — it is needed — write local (containers on this"),
         ({"grups": {}}, "grups: {} — there is no such setting — write groups"),
         (
             {"groups": {"server": {"role": "server", "cont": 1}}},

@@ -1,7 +1,8 @@
 # shellcheck shell=sh disable=SC2154
 # Runs on a server, about the node NODE: waits until it is Ready with its addresses, sets labels and
 # taints, and takes it out of the cluster in the end.
-# Uses INTERNAL_IPS, EXTERNAL_IPS, LABELS and TAINTS, each a list, one entry a line.
+# Uses INTERNAL_IPS, EXTERNAL_IPS, LABELS and TAINTS, each a list, one entry a line, and POD_NETWORK
+# (empty: a network plugin comes later, from somebody else).
 
 # The names that were set here, so that one which is no longer wanted can be told from one of k3s's.
 ANNOTATION=k3s-pulumi/managed
@@ -10,8 +11,18 @@ kubectl() { "$K3S" kubectl "$@"; }
 
 node_field() { kubectl get node "$NODE" --output "jsonpath=$1" 2>/dev/null; }
 
+ready_condition() { node_field "{.status.conditions[?(@.type==\"Ready\")].$1}"; }
+
 is_ready() {
-    [ "$(node_field '{.status.conditions[?(@.type=="Ready")].status}')" = True ]
+    [ "$(ready_condition status)" = True ] || { [ -z "$POD_NETWORK" ] && lacks_only_its_pod_network; }
+}
+
+# The kubelet lists several reasons in brackets; this one alone stands without them.
+lacks_only_its_pod_network() {
+    case $(ready_condition message) in
+        'container runtime network not ready:'*) return 0 ;;
+        *) return 1 ;;
+    esac
 }
 
 addresses() {

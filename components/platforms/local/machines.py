@@ -11,6 +11,7 @@ from components.platforms.local.network import network_name
 from components.platforms.local.podman import script
 from components.platforms.local.settings import LocalSettings, address
 from components.platforms.machine import Addresses, Machine, Ssh
+from components.platforms.platform import Shared
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -21,13 +22,13 @@ def machines(
     group: NodeGroup,
     settings: LocalSettings,
     *,
-    operator_key: PrivateKey,
+    shared: Shared,
     network: pulumi.Resource,
     opts: pulumi.ResourceOptions,
 ) -> list[Machine]:
     """Make the group's nodes, each with a host key that the stack made beforehand."""
     return [
-        _machine(cluster, name, group_name, group, settings, operator_key, [network], opts)
+        _machine(cluster, name, group_name, group, settings, shared, [network], opts)
         for name in group.node_names(cluster, group_name)
     ]
 
@@ -38,13 +39,16 @@ def _machine(
     group_name: str,
     group: NodeGroup,
     settings: LocalSettings,
-    operator_key: PrivateKey,
+    shared: Shared,
     after: Sequence[pulumi.Resource],
     opts: pulumi.ResourceOptions,
 ) -> Machine:
     host_key = PrivateKey(f"{name}-host-key", algorithm="ED25519", opts=opts)
     private = str(address(settings.private_cidr, name))
     public = str(address(settings.public_cidr, name))
+    authorized = shared.operator.public.apply(
+        lambda key: "".join(f"{line}\n" for line in [key.strip(), *shared.access.keys()])
+    )
     container = script(
         name,
         ["podman.sh", "node.sh"],
@@ -60,7 +64,7 @@ def _machine(
             "MEMORY": settings.memory or "",
             "HOST_KEY": host_key.private_key_openssh,
             "HOST_KEY_PUB": host_key.public_key_openssh,
-            "AUTHORIZED_KEYS": operator_key.public_key_openssh,
+            "AUTHORIZED_KEYS": authorized,
         },
         triggers=[
             network_name(cluster),
@@ -69,7 +73,7 @@ def _machine(
             public,
             settings.memory or "",
             host_key.public_key_openssh,
-            operator_key.public_key_openssh,
+            authorized,
         ],
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(after))),
     )
@@ -87,9 +91,10 @@ def _machine(
             host=container_id.apply(lambda _: public),
             user="root",
             port=22,
-            private_key=operator_key.private_key_openssh,
+            private_key=shared.operator.private,
             host_key=host_key.public_key_openssh,
         ),
         id=container_id,
         resource=container,
+        network="local",
     )

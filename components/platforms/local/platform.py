@@ -4,28 +4,28 @@ from collections.abc import Sequence
 
 import pulumi
 from pulumi_command import local
-from pulumi_tls import PrivateKey
 
-from components.firewall import Row
 from components.groups import NodeGroup
 from components.platforms.local import machines, network
 from components.platforms.local.settings import LocalSettings
 from components.platforms.machine import Machine
-from components.platforms.platform import Endpoint
+from components.platforms.platform import Endpoint, Shared
 
 
 class Local(pulumi.ComponentResource):
     """Nodes are containers under Podman (Linux, rootful)."""
 
     def __init__(
-        self, name: str, *, settings: LocalSettings, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        *,
+        settings: LocalSettings,
+        shared: Shared,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("k3s:platforms:Local", name, None, opts)
-        self._cluster, self._settings = name, settings
+        self._cluster, self._settings, self._shared = name, settings, shared
         self._child = pulumi.ResourceOptions(parent=self)
-        self._operator_key = PrivateKey(
-            f"{name}-operator-key", algorithm="ED25519", opts=self._child
-        )
         self._network: local.Command | None = None
         self.register_outputs({})
 
@@ -42,24 +42,19 @@ class Local(pulumi.ComponentResource):
             name,
             group,
             self._settings,
-            operator_key=self._operator_key,
+            shared=self._shared,
             network=self._network,
             opts=self._child,
         )
 
-    def endpoint(self, servers: Sequence[Machine]) -> Endpoint:
+    def endpoint(self, servers: Sequence[Machine], machines: Sequence[Machine]) -> Endpoint:  # noqa: ARG002
         """The first server's own addresses: there is no balancer on this machine."""
         first = servers[0]
         return Endpoint(api=_ipv4(first.public.ipv4), registration=_ipv4(first.private.ipv4))
 
-    def admit(self, rows: Sequence[Row], peers: Sequence[Machine]) -> None:  # noqa: ARG002
-        """Nothing to open: both networks are bridges of this machine, closed to all others.
-
-        Raises ValueError for peers, which could not reach them.
-        """
-        if peers:
-            names = ", ".join(peer.name for peer in peers)
-            raise ValueError(f"nodes elsewhere ({names}) cannot reach containers on this machine")
+    def admit(self, machines: Sequence[Machine]) -> Sequence[pulumi.Resource]:  # noqa: ARG002
+        """Nothing to open: both networks are bridges of this machine, closed to all others."""
+        return ()
 
 
 def _ipv4(address: pulumi.Output[str] | None) -> pulumi.Output[str]:

@@ -2,11 +2,12 @@
 
 import hashlib
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from components.k3s.settings import K3sSettings
+from components.groups import NodeGroup
+from components.platforms.platform import Asked
 from components.problems import Problem
 from components.settings import Settings
 
@@ -43,30 +44,70 @@ def address(cidr: ipaddress.IPv4Network, node: str) -> ipaddress.IPv4Address:
     return cidr[_RESERVED + number % room]
 
 
-def problems(
-    cluster: str, settings: LocalSettings, nodes: Sequence[str], k3s: K3sSettings | None
-) -> Iterator[Problem]:
+def problems(settings: LocalSettings | None, asked: Asked) -> Iterator[Problem]:
     """Mistakes that no single field shows."""
-    if len(cluster) > 40:
+    yield from _cannot(asked)
+    if len(asked.cluster) > 40:
         yield Problem(
             key="stack",
-            given=cluster,
+            given=asked.cluster,
             why="names of containers, networks and volumes are made of it",
             write="use a stack name of at most 40 characters",
         )
+    if settings is None:
+        return
     ranges = {
         "local.privateCidr": settings.private_cidr,
         "local.publicCidr": settings.public_cidr,
     }
     for key, cidr in ranges.items():
         yield from _too_narrow(key, cidr)
+    k3s = asked.k3s
     others = (
         {"k3s.clusterCidr": k3s.cluster_cidr, "k3s.serviceCidr": k3s.service_cidr} if k3s else {}
     )
     yield from _overlaps(ranges, others)
+    nodes = [node.name for node in asked.nodes if node.platform == "local"]
     for key, cidr in ranges.items():
         if cidr.prefixlen <= _NARROWEST:
             yield from _collisions(key, cidr, nodes)
+
+
+def _cannot(asked: Asked) -> Iterator[Problem]:
+    """What containers on this machine do not have."""
+    if asked.spans:
+        yield Problem(
+            key="groups",
+            given=f"platforms {', '.join(sorted({node.platform for node in asked.nodes}))}",
+            why="nodes elsewhere cannot reach containers on this machine",
+            write="put all groups on platform local, or none",
+        )
+    for name, group in asked.groups.items():
+        for key, given in _foreign(group).items():
+            yield Problem(
+                key=f"groups.{name}.{key}",
+                given=given,
+                why="nodes on this machine are containers, which have none of their own",
+                write=f"leave {key} out",
+            )
+    network = asked.network
+    if network and (network.nodes == "private" or network.fixed_addresses not in (None, "none")):
+        yield Problem(
+            key="network",
+            given=network.model_dump(by_alias=True, include={"nodes", "fixed_addresses"}),
+            why="containers have one private and one public address each, fixed already",
+            write="leave nodes and fixedAddresses out",
+        )
+
+
+def _foreign(group: NodeGroup) -> Mapping[str, object]:
+    given = {"zones": group.zones, "disks": group.disks, "size": group.size}
+    left_out: Mapping[str, object] = {"zones": (), "disks": (), "size": "small"}
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in given.items()
+        if value != left_out[key]
+    }
 
 
 def _too_narrow(key: str, cidr: ipaddress.IPv4Network) -> Iterator[Problem]:
