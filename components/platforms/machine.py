@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 from pulumi_command import remote
@@ -45,27 +46,19 @@ class Ssh:
 
     def connection(self) -> remote.ConnectionArgs:
         """The connection of pulumi-command's remote resources, with its dials bounded."""
-        return remote.ConnectionArgs(
-            host=self.host,
-            user=self.user,
-            port=float(self.port),
-            private_key=self.private_key,
-            host_key=self.host_key,
-            dial_error_limit=DIAL_ATTEMPTS,
-            per_dial_timeout=DIAL_TIMEOUT_SECONDS,
-            proxy=self.jump._as_proxy() if self.jump else None,
-        )
+        proxy = remote.ProxyConnectionArgs(**self.jump._arguments()) if self.jump else None
+        return remote.ConnectionArgs(**self._arguments(), proxy=proxy)
 
-    def _as_proxy(self) -> remote.ProxyConnectionArgs:
-        return remote.ProxyConnectionArgs(
-            host=self.host,
-            user=self.user,
-            port=float(self.port),
-            private_key=self.private_key,
-            host_key=self.host_key,
-            dial_error_limit=DIAL_ATTEMPTS,
-            per_dial_timeout=DIAL_TIMEOUT_SECONDS,
-        )
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "host": self.host,
+            "user": self.user,
+            "port": float(self.port),
+            "private_key": self.private_key,
+            "host_key": self.host_key,
+            "dial_error_limit": DIAL_ATTEMPTS,
+            "per_dial_timeout": DIAL_TIMEOUT_SECONDS,
+        }
 
     def line(self) -> pulumi.Output[str]:
         """The command that a person types to get there."""

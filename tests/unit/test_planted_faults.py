@@ -22,7 +22,7 @@ FAULTS = {
     ),
     "host keys not verified": (
         "components/platforms/machine.py",
-        "            host_key=self.host_key,\n",
+        '            "host_key": self.host_key,\n',
         "",
     ),
     "bootstrap run again when its inputs change": (
