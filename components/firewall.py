@@ -1,8 +1,8 @@
 """Who may reach which port, why, and over which addresses: one table for all platforms.
 
-Sources: k3s's inbound rules, https://docs.k3s.io/installation/requirements#inbound-rules-for-k3s-nodes,
-https://docs.k3s.io/networking/distributed-multicloud, and the requirements pages of MetalLB, Calico,
-Cilium and WorkAdventure.
+Sources: https://docs.k3s.io/installation/requirements#inbound-rules-for-k3s-nodes and
+https://docs.k3s.io/networking/distributed-multicloud for k3s; the requirements pages of MetalLB,
+Calico, Cilium and WorkAdventure for theirs.
 """
 
 import ipaddress
