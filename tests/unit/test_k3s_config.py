@@ -1,5 +1,7 @@
 """k3s's configuration of a node, from plain values."""
 
+from ipaddress import IPv6Network
+
 import yaml
 
 from components.k3s.config import (
@@ -71,3 +73,47 @@ def test_an_agent_is_told_both_families_of_its_addresses_on_both_sides() -> None
 def test_a_node_without_public_addresses_has_no_external_ip() -> None:
     hidden = NodeFacts(name="n", role="agent", private=["10.0.0.3"], public=[])
     assert "node-external-ip" not in agent_config(hidden, join("10.0.0.2", TOKEN))
+
+
+def server_of(settings: K3sSettings, *, spans: bool = False) -> dict[str, object]:
+    shared = ServerFacts(agent_token="agents", tls_san=["203.0.113.2"], spans=spans)
+    return server_config(SERVER, shared, settings, join("10.0.0.2", TOKEN))
+
+
+def test_over_several_networks_pods_meet_over_wireguard_and_external_addresses() -> None:
+    config = server_of(SETTINGS, spans=True)
+    assert config["flannel-backend"] == "wireguard-native"
+    assert config["flannel-external-ip"] is True
+    assert config["advertise-address"] == "203.0.113.2"
+
+
+def test_in_one_network_wireguard_stays_on_the_private_side() -> None:
+    chosen = SETTINGS.model_copy(update={"flannel_backend": "wireguard-native"})
+    config = server_of(chosen)
+    assert config["flannel-backend"] == "wireguard-native"
+    assert "flannel-external-ip" not in config
+    assert config["advertise-address"] == "10.0.0.2"
+
+
+def test_without_a_pod_network_of_its_own_k3s_leaves_policies_to_the_plugin_too() -> None:
+    config = server_of(SETTINGS.model_copy(update={"flannel_backend": "none"}))
+    assert config["flannel-backend"] == "none"
+    assert config["disable-network-policy"] is True
+
+
+def test_dual_stack_names_both_families_of_pods_and_services() -> None:
+    settings = K3sSettings(
+        version="v1.35.6+k3s1",
+        cluster_cidr_ipv6=IPv6Network("fd42::/56"),
+        service_cidr_ipv6=IPv6Network("fd43::/112"),
+    )
+    config = server_of(settings)
+    assert config["cluster-cidr"] == "10.42.0.0/16,fd42::/56"
+    assert config["service-cidr"] == "10.43.0.0/16,fd43::/112"
+    assert config["flannel-ipv6-masq"] is True
+
+
+def test_the_embedded_registry_is_asked_for_on_servers() -> None:
+    config = server_of(SETTINGS.model_copy(update={"embedded_registry": True}))
+    assert config["embedded-registry"] is True
+    assert "embedded-registry" not in server_of(SETTINGS)
