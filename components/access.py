@@ -3,13 +3,23 @@
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
 from components.problems import Problem
 from components.settings import Settings
 
-Cidr = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+def _cidr(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Of either family: pydantic would tell one mistake twice, once for each."""
+    try:
+        return ipaddress.ip_network(str(value))
+    except ValueError as error:
+        raise ValueError(f"not a CIDR: {error}") from None
+
+
+Cidr = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_cidr)]
 
 # GitHub's own rule: letters, digits and single dashes, 39 characters at most.
 _GITHUB = re.compile(r"github:[A-Za-z0-9](-?[A-Za-z0-9]){0,38}")

@@ -93,13 +93,14 @@ def _value(key: str, text: str, found: list[Problem]) -> Any:
 
 
 def _problem(details: ErrorDetails) -> Problem:
-    path = [str(part) for part in details["loc"]]
+    path = [str(part) for part in details["loc"] if part != "[key]"]
     key, kind = ".".join(path), details["type"]
     if kind == "missing":
         return Problem(key=key, given=None, why="it is needed", write=f"write {_help(path)}")
     if kind == "extra_forbidden":
         return _unknown_key(path, details["input"])
-    why = details["msg"][0].lower() + details["msg"][1:]
+    message = details["msg"].removeprefix("Value error, ")
+    why = message[0].lower() + message[1:]
     return Problem(key=key, given=details["input"], why=why, write=f"write {_help(path)}")
 
 
@@ -126,17 +127,32 @@ def _help(path: list[str]) -> str:
 
 
 def _model_at(path: Iterable[str]) -> type[BaseModel] | None:
-    """The settings model that a path leads to; a step into a mapping leads to its values."""
+    """The settings model that a path leads to; a step into a collection leads to its values."""
     annotation: Any = ClusterSettings
     for part in path:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        annotation = _given(annotation)
+        if _is_model(annotation):
             field = _fields(annotation).get(part)
             annotation = field.annotation if field else None
         else:
-            inner = getattr(annotation, "__args__", ())
+            # A mapping's values, or what a tuple has any number of.
+            inner = [kind for kind in getattr(annotation, "__args__", ()) if kind is not Ellipsis]
             annotation = inner[-1] if inner else None
-    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-    return annotation if is_model else None
+    annotation = _given(annotation)
+    return annotation if _is_model(annotation) else None
+
+
+def _given(annotation: Any) -> Any:
+    """What stands there when the setting is not left out."""
+    arguments = getattr(annotation, "__args__", ())
+    if type(None) not in arguments:
+        return annotation
+    (given, *_) = [kind for kind in arguments if kind is not type(None)]
+    return given
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _fields(model: type[BaseModel] | None) -> dict[str, FieldInfo]:

@@ -51,7 +51,7 @@ def test_on_this_machine_nobody_needs_to_be_named() -> None:
         (
             "staging",
             {"access": {"ssh": ["203.0.113.7/24"], "api": OFFICE}},
-            "access.ssh.0",
+            "access.ssh.0: 203.0.113.7/24 — not a CIDR: 203.0.113.7/24 has host bits set — write",
         ),
         (
             "staging",
@@ -91,6 +91,21 @@ def test_on_this_machine_nobody_needs_to_be_named() -> None:
         ),
         (
             "staging",
+            {"platform": "aws", "aws": {"images": {"arm": "ami-1"}}},
+            "aws.region: nothing — it is needed — write a region, such as eu-central-1",
+        ),
+        (
+            "staging",
+            {"platform": "aws", "aws": {"images": {"arm": "ami-1"}}},
+            "aws.images.arm: arm — input should be 'amd64' or 'arm64' — write an image for each",
+        ),
+        (
+            "hybrid",
+            {"existing": {"hosts": {"shed": {}}}},
+            "existing.hosts.shed.address: nothing — it is needed — write address",
+        ),
+        (
+            "staging",
             {"access": {"ssh": OFFICE, "api": OFFICE, "authorizedKeys": ["ssh-ed25519"]}},
             "access.authorizedKeys: ssh-ed25519 — neither an OpenSSH public key nor a GitHub user",
         ),
@@ -112,7 +127,7 @@ def test_on_this_machine_nobody_needs_to_be_named() -> None:
         (
             "staging",
             {"network": {"open": [{"name": "x", "protocol": "tcp", "ports": "9-1", "from": []}]}},
-            "network.open.0.from",
+            "network.open.0.from: [] — tuple should have at least 1 item after validation, not 0",
         ),
         (
             "staging",
