@@ -31,13 +31,24 @@ current-context: default
 
 
 @dataclass(frozen=True)
+class Secret:
+    """A value that was registered as a secret."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
 class Registration:
-    """One resource as the program registered it; `inputs` without secret wrappers."""
+    """One resource as the program registered it.
+
+    `inputs` are without secret wrappers; in `marked` each secret is a `Secret`, however deep.
+    """
 
     type: str
     name: str
     parent: str
     inputs: Mapping[str, Any]
+    marked: Mapping[str, Any]
     secret_inputs: frozenset[str]
     dependencies: frozenset[str]
     request: Any
@@ -48,14 +59,18 @@ class Registration:
 
 @dataclass
 class Recording:
-    """All registrations by name (components by type), and the stack's outputs."""
+    """All registrations by name (components by type), and the stack's outputs.
+
+    `registrations` has all of them, also those of one name and different types.
+    """
 
     resources: dict[str, Registration] = field(default_factory=dict)
+    registrations: list[Registration] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
 
     def of_type(self, token: str) -> list[Registration]:
-        return [resource for resource in self.resources.values() if resource.type == token]
+        return [resource for resource in self.registrations if resource.type == token]
 
 
 class _Monitor(pulumi_mocks.MockMonitor):
@@ -72,15 +87,20 @@ class _Monitor(pulumi_mocks.MockMonitor):
                 *(urn for entry in request.propertyDependencies.values() for urn in entry.urns),
             }
             key = request.name if request.custom else request.type
-            self._recording.resources[key] = Registration(
+            made = Registration(
                 type=request.type,
                 name=request.name,
                 parent=_name_of(request.parent),
                 inputs={key: _plain(value) for key, value in raw.items()},
+                marked={key: _marked(value) for key, value in raw.items()},
                 secret_inputs=frozenset(key for key, value in raw.items() if _holds_secret(value)),
                 dependencies=frozenset(map(_name_of, dependencies)),
                 request=request,
             )
+            twice = [r for r in self._recording.of_type(made.type) if r.name == made.name]
+            assert not twice, f"{made.type} {made.name} is registered twice: one URN for both"
+            self._recording.resources[key] = made
+            self._recording.registrations.append(made)
         return response
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
@@ -167,6 +187,14 @@ def _plain(value: Any) -> Any:
             return _plain(value["value"])
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.get(_SIGNATURE) == _SECRET:
+            return Secret(_plain(value["value"]))
+        return {key: _marked(item) for key, item in value.items()}
+    return [_marked(item) for item in value] if isinstance(value, list) else value
 
 
 def _holds_secret(value: Any) -> bool:
