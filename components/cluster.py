@@ -45,7 +45,8 @@ class K3sCluster(pulumi.ComponentResource):
         operator_key: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        if found := problems(name, settings.draft()):
+        given = operator_key is not None
+        if found := problems(name, settings.draft(), operator_key_given=given):
             raise SettingsError(found)
         super().__init__("k3s:cluster:K3sCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)

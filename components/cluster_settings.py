@@ -89,10 +89,11 @@ class Draft:
     existing: ExistingSettings | None = None
 
 
-def problems(name: str, draft: Draft) -> list[Problem]:
+def problems(name: str, draft: Draft, *, operator_key_given: bool = True) -> list[Problem]:
     """Every mistake of the cluster `name` that no single field shows.
 
-    What depends on a part that could not be read is left out.
+    What depends on a part that could not be read is left out. `operator_key_given` is False where
+    it is known that the stack has to make the operator's key.
     """
     nodes = _nodes(name, draft)
     used = sorted({node.platform for node in nodes})
@@ -110,7 +111,7 @@ def problems(name: str, draft: Draft) -> list[Problem]:
         found += network_rules.problems(draft.network, ipv4_only=_ipv4_only(draft, used))
     found += _mixed(draft, nodes)
     for platform in used:
-        found += _of_platform(name, platform, draft, nodes)
+        found += _of_platform(name, platform, draft, nodes, operator_key_given)
     return found
 
 
@@ -147,7 +148,11 @@ def _ipv4_only(draft: Draft, used: list[PlatformName]) -> list[str]:
 
 
 def _of_platform(
-    name: str, platform: PlatformName, draft: Draft, nodes: list[Node]
+    name: str,
+    platform: PlatformName,
+    draft: Draft,
+    nodes: list[Node],
+    operator_key_given: bool,
 ) -> Iterator[Problem]:
     asked = Asked(
         cluster=name,
@@ -162,6 +167,7 @@ def _of_platform(
         k3s=draft.k3s,
         access=draft.access,
         network=draft.network,
+        operator_key_given=operator_key_given,
     )
     yield from KINDS[platform].problems(getattr(draft, platform), asked)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pulumi
-from pulumi.runtime.config import CONFIG
+from pulumi.runtime.config import CONFIG, is_config_secret
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -20,19 +20,34 @@ SECRET_KEYS = ("operatorKey",)
 
 def load(config: pulumi.Config) -> ClusterSettings:
     """Settings of the current stack. Raises pulumi.RunError, which ends in exit code 1."""
-    raw = {key: config.require(key) for key in _keys(config.name) if key not in SECRET_KEYS}
+    keys = _keys(config.name)
+    raw = {key: config.require(key) for key in keys if key not in SECRET_KEYS}
+    in_clear = [
+        key for key in SECRET_KEYS if key in keys and not is_config_secret(f"{config.name}:{key}")
+    ]
     try:
-        return parse(pulumi.get_stack(), raw)
+        return parse(
+            pulumi.get_stack(), raw, operator_key_given="operatorKey" in keys, in_clear=in_clear
+        )
     except SettingsError as error:
         raise pulumi.RunError(f"stack {pulumi.get_stack()}: {error}") from None
 
 
-def parse(stack: str, raw: Mapping[str, str]) -> ClusterSettings:
+def parse(
+    stack: str,
+    raw: Mapping[str, str],
+    *,
+    operator_key_given: bool = True,
+    in_clear: Iterable[str] = (),
+) -> ClusterSettings:
     """Settings from config values as Pulumi hands them over: text, or JSON for objects.
+
+    `raw` is without the secret keys: `operator_key_given` says whether one of them is there, and
+    `in_clear` which are there unencrypted.
 
     Raises SettingsError with every mistake that can be seen.
     """
-    found: list[Problem] = []
+    found: list[Problem] = [_unencrypted(key) for key in in_clear]
     values = {key: _value(key, text, found) for key, text in raw.items()}
     settings: ClusterSettings | None = None
     try:
@@ -42,10 +57,19 @@ def parse(stack: str, raw: Mapping[str, str]) -> ClusterSettings:
         for details in error.errors():
             _take_out(values, details["loc"])
     draft = Draft(**{key: _part(key, values) for key in Draft.__dataclass_fields__})
-    found += problems(stack, draft)
+    found += problems(stack, draft, operator_key_given=operator_key_given)
     if found or settings is None:
         raise SettingsError(list({str(problem): problem for problem in found}.values()))
     return settings
+
+
+def _unencrypted(key: str) -> Problem:
+    return Problem(
+        key=key,
+        given="a value in clear",
+        why="who reads the stack file could log in to every node",
+        write=f"write it with pulumi config set --secret k3s:{key}, and make a new key",
+    )
 
 
 def _take_out(values: Any, path: tuple[int | str, ...]) -> None:

@@ -17,7 +17,7 @@ def check(stack: StackFile) -> None:
         return
     # The SDK takes its time to load: only commands that run the program wait for it.
     from components.problems import SettingsError
-    from stacks.settings import parse
+    from stacks.settings import SECRET_KEYS, parse
 
     prefix = f"{PROJECT}:"
     raw = {
@@ -25,8 +25,10 @@ def check(stack: StackFile) -> None:
         for key, value in stack.config.items()
         if key.startswith(prefix)
     }
+    # Nothing here is encrypted, so a secret key that is here stands in clear.
+    in_clear = [key for key in SECRET_KEYS if raw.pop(key, None) is not None]
     try:
-        parse(stack.name, raw)
+        parse(stack.name, raw, operator_key_given=bool(in_clear), in_clear=in_clear)
     except SettingsError as error:
         raise ToolError(stack.path.name, str(error), "put these right, then run it again") from None
 

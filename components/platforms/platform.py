@@ -48,7 +48,8 @@ class Asked:
     """What a cluster asks of one platform, for its check of the settings.
 
     A part that could not be read is None, and what depends on it is left out. `groups` are the
-    platform's own; `nodes` and `rows` the whole cluster's.
+    platform's own; `nodes` and `rows` the whole cluster's. `operator_key_given` is False where the
+    stack is to make the operator's key.
     """
 
     cluster: str
@@ -59,6 +60,7 @@ class Asked:
     k3s: K3sSettings | None
     access: AccessSettings | None
     network: NetworkSettings | None
+    operator_key_given: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import runpy
 from collections.abc import Mapping
 
-from tests.unit.recorder import Recording, record
+from tests.unit.recorder import OPERATOR_KEY, Recording, record
 from tests.unit.stackfiles import ROOT, config_of
 
 
@@ -17,9 +17,15 @@ def run_dev(overrides: Mapping[str, object] | None = None) -> Recording:
 
 
 def run_stack(stack: str, overrides: Mapping[str, object] | None = None) -> Recording:
-    """`__main__.py` with the settings of `Pulumi.<stack>.yaml`, some of them other."""
+    """`__main__.py` with the settings of `Pulumi.<stack>.yaml`, some of them other.
+
+    A stack with existing hosts is given an operator's key, which it needs.
+    """
 
     def program() -> None:
         runpy.run_path(str(ROOT / "__main__.py"))
 
-    return record(program, config_of(stack, overrides), stack=stack)
+    config = config_of(stack, overrides)
+    if "k3s:existing" in config:
+        config = {OPERATOR_KEY: "PRIVATE given", **config}
+    return record(program, config, stack=stack)
