@@ -77,8 +77,7 @@ class K3sCluster(pulumi.ComponentResource):
         self.nodes = pulumi.Output.all(*map(_described, machines))
         self.k3s_version = k3s.version
         self.ssh_private_key = shared.operator.private
-        known_hosts = pulumi.Output.all(*(machine.ssh.known_hosts() for machine in machines))
-        self.ssh_known_hosts = known_hosts.apply(lambda lines: "".join(f"{x}\n" for x in lines))
+        self.ssh_known_hosts = _known_hosts(machines)
         self.register_outputs({"apiEndpoint": self.api_endpoint, "nodes": self.nodes})
 
 
@@ -133,6 +132,14 @@ def _machines(
         for key, group in by_role
         for machine in platforms[group.platform or settings.platform].machines(key, group)
     ]
+
+
+def _known_hosts(machines: Sequence[Machine]) -> pulumi.Output[str]:
+    """One line a machine, and one for each host in between."""
+    ways = [machine.ssh for machine in machines]
+    jumps = [way.jump for way in ways if way.jump is not None]
+    lines = pulumi.Output.all(*(way.known_hosts() for way in [*ways, *jumps]))
+    return lines.apply(lambda known: "".join(f"{line}\n" for line in dict.fromkeys(known)))
 
 
 def _described(machine: Machine) -> pulumi.Output[Mapping[str, object]]:
