@@ -129,7 +129,7 @@ class _Provider(pulumi_mocks.Mocks):
             outputs |= answers_aws.outputs(args.typ, args.name, args.inputs)
         elif args.typ.startswith("digitalocean:"):
             outputs |= answers_digitalocean.outputs(args.typ, args.name, args.inputs)
-        return f"{args.name}-id", outputs
+        return outputs.pop("id", f"{args.name}-id"), outputs
 
     def call(self, args: pulumi_mocks.MockCallArgs) -> dict:
         if args.token == "tls:index/getPublicKey:getPublicKey":

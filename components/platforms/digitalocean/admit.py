@@ -1,0 +1,101 @@
+"""The cluster's rows as cloud firewalls: one for the servers' tag, one for the agents'."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_digitalocean as digitalocean
+
+from components.platforms import plan
+from components.platforms.digitalocean.network import Network, name_of
+from components.platforms.digitalocean.rules import SSH, Traffic, merged
+from components.platforms.digitalocean.settings import NETWORK, DigitalOceanSettings
+from components.platforms.machine import Machine
+from components.platforms.platform import Shared
+
+_ROLES = {"servers": "server", "agents": "agent"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """What the sources of a plan are called here."""
+
+    tags: Mapping[str, digitalocean.Tag]
+    machines: Mapping[str, Machine]
+    balancer: pulumi.Output[str] | None
+    vpc: str
+
+
+def admit(
+    shared: Shared,
+    settings: DigitalOceanSettings,
+    network: Network,
+    balancer: digitalocean.LoadBalancer | None,
+    machines: Sequence[Machine],
+    opts: pulumi.ResourceOptions,
+) -> list[digitalocean.Firewall]:
+    """Make the firewalls. What goes out is let out by the first one, with SSH."""
+    names = Names(
+        tags=network.tags,
+        machines={machine.name: machine for machine in machines},
+        balancer=balancer.id if balancer else None,
+        vpc=str(settings.cidr),
+    )
+    rules = [rule for rule in plan.plan(shared.rows, machines, NETWORK) if rule.row.name != SSH]
+    return [
+        digitalocean.Firewall(
+            f"{shared.cluster}-firewall-{group}",
+            name=f"{name_of(shared.cluster)}-{group}",
+            tags=[tag.name],
+            inbound_rules=[
+                _inbound(traffic, names)
+                for traffic in merged(rule for rule in rules if rule.target == group)
+            ],
+            opts=opts,
+        )
+        for group, tag in network.tags.items()
+    ]
+
+
+def _inbound(traffic: Traffic, names: Names) -> digitalocean.FirewallInboundRuleArgs:
+    groups = [source for source in traffic.sources if isinstance(source, plan.Group)]
+    from_balancer = any(isinstance(source, plan.Balancer) for source in traffic.sources)
+    return digitalocean.FirewallInboundRuleArgs(
+        protocol=traffic.protocol,
+        port_range=traffic.ports or None,
+        source_tags=[names.tags[group.name].name for group in groups] or None,
+        source_load_balancer_uids=[names.balancer] if from_balancer and names.balancer else None,
+        source_addresses=_addresses(traffic, groups, names) or None,
+    )
+
+
+def _addresses(
+    traffic: Traffic, groups: Sequence[plan.Group], names: Names
+) -> list[pulumi.Input[str]]:
+    found: list[pulumi.Input[str]] = []
+    for source in traffic.sources:
+        match source:
+            case plan.Outside():
+                found.append(str(source.cidr))
+            case plan.Peer():
+                found += [a.apply(_host) for a in names.machines[source.name].sources()]
+            case plan.CloudBalancers():
+                found.append(names.vpc)
+    if traffic.over_ipv6:
+        found += [address.apply(_host) for address in _ipv6(groups, names)]
+    return found
+
+
+def _ipv6(groups: Sequence[plan.Group], names: Names) -> list[pulumi.Output[str]]:
+    """IPv6 addresses of the network's own nodes, which have no others than public ones."""
+    roles = [_ROLES[group.name] for group in groups]
+    return [
+        machine.private.ipv6
+        for machine in names.machines.values()
+        if machine.network == NETWORK and machine.role in roles and machine.private.ipv6
+    ]
+
+
+def _host(address: str) -> str:
+    """One address as a CIDR."""
+    return f"{address}/{128 if ':' in address else 32}"
