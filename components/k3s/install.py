@@ -39,7 +39,7 @@ def bootstrap(
 
     The hash is the SHA-256 of the server CA, 64 hex digits.
     """
-    command = Step("bootstrap", seconds=_SECONDS, parts=("service",)).on(
+    command = Step("bootstrap", seconds=_SECONDS, parts=("release", "service")).on(
         f"{cluster}-bootstrap",
         machine,
         subject=machine.name,
@@ -60,7 +60,7 @@ def install(
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
     """Join a node to its cluster, or bring a node that has joined to a changed configuration."""
-    return Step("install", seconds=_SECONDS, parts=("service",)).on(
+    return Step("install", seconds=_SECONDS, parts=("release", "service")).on(
         f"{machine.name}-install",
         machine,
         subject=machine.name,

@@ -3,90 +3,73 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pulumi
 from pulumi_command import remote
 
-from components.k3s import artifacts
-from components.k3s.artifacts import Downloads, ReleaseFiles
+from components.k3s.release import Release, folder, release
 from components.k3s.settings import K3sSettings
 from components.k3s.step import Step
+from components.platforms import cloudinit
 from components.platforms.machine import Machine
 
-# Outside k3s's own folders, so that k3s's uninstaller leaves what was fetched.
-_STORE = "/var/lib/k3s-artifacts"
-# The slowest part is a download of some 250 MB.
-_SECONDS = 1500
+# cloud-init's end 600 s, that of a fetch at boot 930 s, and a fetch of one's own: some 250 MB.
+_SECONDS = 3000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A node that is fit for k3s: where the release's files are on it, and what to wait for."""
+    """A node that is fit for k3s: its release's files, and what to wait for."""
 
-    store: str
-    files: ReleaseFiles
-    installer_sha256: str
+    release: Release
     steps: Sequence[pulumi.Resource]
 
-    def variables(self) -> dict[str, pulumi.Input[str]]:
-        """What lib.sh needs to check the files again before they are used."""
-        return {
-            "STORE": self.store,
-            "BINARY": self.files.binary,
-            "IMAGES": self.files.images,
-            "CHECKSUMS": self.files.checksums,
-            "INSTALLER_SHA256": self.installer_sha256,
-        }
+    def variables(self) -> dict[str, str]:
+        """What release.sh needs to check the files again before they are used."""
+        return self.release.variables()
 
 
-def prepare(machine: Machine, settings: K3sSettings, opts: pulumi.ResourceOptions) -> Prepared:
-    """Check the node and bring the release's files to it, fetched there or uploaded."""
-    chosen = settings.artifacts
-    folder = Path(chosen.folder).expanduser().resolve() if chosen.folder else None
-    prepared = Prepared(
-        store=f"{_STORE}/{settings.version}",
-        files=ReleaseFiles(arch=machine.arch),
-        installer_sha256=artifacts.installer_sha256(folder, machine.arch),
-        steps=(),
-    )
-    checked = Step("prepare", seconds=_SECONDS).on(
+def prepare(
+    machine: Machine,
+    settings: K3sSettings,
+    opts: pulumi.ResourceOptions,
+    *,
+    backend: Literal["vxlan", "wireguard-native", "none"] = "vxlan",
+) -> Prepared:
+    """Check the node and bring the release's files to it, fetched there or uploaded.
+
+    `backend` is flannel's, which the node's kernel must be fit for. Pods are kept from the
+    machine's metadata addresses.
+    """
+    chosen = release(settings, machine.arch)
+    checked = Step("prepare", seconds=_SECONDS, parts=("cloud_init", "metadata", "release")).on(
         f"{machine.name}-prepare",
         machine,
         subject=machine.name,
         variables={
-            **prepared.variables(),
+            **chosen.variables(),
+            **chosen.download_variables(),
             "ROLE": machine.role,
             "ARCH": machine.arch,
+            "BACKEND": backend,
             "UPLOADER": machine.ssh.user,
-            **_download_variables(settings, folder),
+            "METADATA": "\n".join(machine.metadata),
+            "CLOUD_INIT": "yes" if machine.cloud_init else "",
+            "FIRST_BOOT_UNIT": cloudinit.FIRST_BOOT_UNIT,
         },
         triggers=[machine.id],
         opts=opts,
     )
-    uploads = _uploads(machine, prepared, folder, checked, opts) if folder else []
-    return Prepared(
-        store=prepared.store,
-        files=prepared.files,
-        installer_sha256=prepared.installer_sha256,
-        steps=[checked, *uploads],
-    )
-
-
-def _download_variables(settings: K3sSettings, folder: Path | None) -> dict[str, str]:
-    if folder:
-        return {"BASE_URL": "", "INSTALLER_URL": ""}
-    where: Downloads = (
-        artifacts.from_mirror(settings.artifacts.url, settings.version)
-        if settings.artifacts.url
-        else artifacts.from_release(settings.version)
-    )
-    return {"BASE_URL": where.base, "INSTALLER_URL": where.installer}
+    source = folder(settings)
+    uploads = _uploads(machine, chosen, source, checked, opts) if source else []
+    return Prepared(release=chosen, steps=[checked, *uploads])
 
 
 def _uploads(
     machine: Machine,
-    prepared: Prepared,
-    folder: Path,
+    chosen: Release,
+    source: Path,
     after: pulumi.Resource,
     opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
@@ -95,10 +78,10 @@ def _uploads(
         remote.CopyToRemote(
             f"{machine.name}-upload-{file}",
             connection=machine.ssh.connection(),
-            source=pulumi.FileAsset(str(folder / file)),
-            remote_path=f"{prepared.store}/{file}",
+            source=pulumi.FileAsset(str(source / file)),
+            remote_path=f"{chosen.store}/{file}",
             triggers=[machine.id],
             opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[after])),
         )
-        for file in prepared.files.all()
+        for file in chosen.files.all()
     ]

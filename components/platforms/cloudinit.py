@@ -3,7 +3,6 @@
 Keys and their meaning: https://docs.cloud-init.io/en/latest/reference/modules.html.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -18,6 +17,8 @@ LIMIT_BYTES = 16 * 1024
 FIRST_BOOT = "/usr/local/sbin/k3s-first-boot"
 # Its unit, so that systemctl and journalctl know how it went.
 FIRST_BOOT_UNIT = "k3s-first-boot"
+# For some 250 MB.
+FIRST_BOOT_SECONDS = 900
 
 # Before 50-cloud-init.conf, which clouds bring along: sshd takes the first value that it reads.
 _SSHD_FILE = "/etc/ssh/sshd_config.d/10-k3s.conf"
@@ -54,7 +55,9 @@ def user_data(
         **_logins(operator_key, access),
         **_files(first_boot),
     }
-    text = "#cloud-config\n" + yaml.dump(config, Dumper=_Dumper, sort_keys=False, width=1_000_000)
+    text = "#cloud-config\n" + yaml.dump(
+        config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000
+    )
     if (size := len(text.encode())) > LIMIT_BYTES:
         raise UserDataError(
             f"{hostname}: {size} bytes of user data — a cloud takes {LIMIT_BYTES} — "
@@ -107,17 +110,21 @@ def _files(first_boot: str | None) -> dict[str, Any]:
         return {"write_files": files}
     return {
         "write_files": [*files, _file(FIRST_BOOT, "0700", first_boot)],
-        "runcmd": [_in_background(FIRST_BOOT_UNIT, FIRST_BOOT)],
+        # The boot ends without waiting for it, and whether it fails or not.
+        "runcmd": [
+            [
+                "systemd-run",
+                f"--unit={FIRST_BOOT_UNIT}",
+                f"--property=RuntimeMaxSec={FIRST_BOOT_SECONDS}",
+                "--no-block",
+                *("sh", FIRST_BOOT),
+            ]
+        ],
     }
 
 
 def _file(path: str, mode: str, content: str) -> dict[str, str]:
     return {"path": path, "owner": "root:root", "permissions": mode, "content": content}
-
-
-def _in_background(unit: str, *command: str) -> Sequence[str]:
-    """The boot ends without waiting for it."""
-    return ["systemd-run", f"--unit={unit}", "--no-block", "sh", *command]
 
 
 class _Dumper(yaml.SafeDumper):

@@ -13,6 +13,7 @@ from tests.downloads.release_server import ReleaseServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "components" / "k3s" / "scripts"
+PARTS = ("lib", "cloud_init", "metadata", "release", "prepare")
 VERSION = "v1.34.4+k3s1"
 INSTALLER = b"#!/bin/sh\necho installer\n"
 
@@ -42,7 +43,7 @@ class Node:
             "BASE_URL": self.base,
             "INSTALLER_URL": self.server.url("/install.sh"),
         }
-        script = scripts.compose([SCRIPTS / "lib.sh", SCRIPTS / "prepare.sh"], variables)
+        script = scripts.compose([SCRIPTS / f"{part}.sh" for part in PARTS], variables)
         *functions, main = script.rstrip().splitlines()
         assert main == 'main "$@" </dev/null'
         return subprocess.run(

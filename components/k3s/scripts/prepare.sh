@@ -1,7 +1,8 @@
 # shellcheck shell=sh disable=SC2154
-# Is this machine fit to be a node? Then the release's files are fetched, or room made for an upload.
-# Uses ROLE, ARCH, STORE, BINARY, IMAGES, CHECKSUMS, INSTALLER_SHA256, UPLOADER, BASE_URL (empty:
-# the files are uploaded) and INSTALLER_URL.
+# Is this machine fit to be a node? Then pods are kept from the cloud's metadata, and the release's
+# files are fetched, or room made for an upload.
+# Uses ROLE, ARCH, BACKEND (flannel's), UPLOADER, BASE_URL (empty: the files are uploaded), and what
+# cloud_init.sh, metadata.sh and release.sh use.
 
 PROBLEMS=''
 
@@ -50,10 +51,21 @@ check_kernel() {
         problem "the kernel has no overlayfs — containers stand on it — use a kernel that has it"
     [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] ||
         problem "the kernel has no br_netfilter — Services need it — install the kernel's extra modules"
+    if [ "$BACKEND" = wireguard-native ]; then check_wireguard; fi
     for controller in cpu memory pids; do
         has_controller "$controller" ||
             problem "cgroup controller $controller is off — the kubelet needs it — boot with cgroup_enable=$controller"
     done
+}
+
+# Asked for a link as flannel will ask: it may be a module, or in the kernel and nowhere to be seen.
+check_wireguard() {
+    ip link del k3s-wg-check 2>/dev/null || true # of a run that was cut off
+    if ip link add k3s-wg-check type wireguard 2>/dev/null; then
+        ip link del k3s-wg-check
+    else
+        problem "the kernel has no WireGuard — flannel's wireguard-native needs it — use a kernel from 5.6 on, or install its module"
+    fi
 }
 
 has_controller() {
@@ -76,31 +88,15 @@ check_ports() {
     done
 }
 
-fetch() {
-    command -v curl >/dev/null 2>&1 || fail "no curl — the release is fetched with it — install curl"
-    say "fetches $1"
-    curl --fail --silent --show-error --location --proto '=https,http' --proto-redir '=https' \
-        --connect-timeout 15 --retry 4 --retry-connrefused --max-time 600 \
-        --output "$STORE/$2.part" "$1" ||
-        fail "$1 — cannot be fetched — see the reason above, or set k3s.artifacts to a mirror or a folder"
-    mv -f "$STORE/$2.part" "$STORE/$2"
-}
-
-fetch_release() {
-    [ -f "$STORE/$CHECKSUMS" ] || fetch "$BASE_URL/$CHECKSUMS" "$CHECKSUMS"
-    [ -f "$STORE/$BINARY" ] || fetch "$BASE_URL/$BINARY" "$BINARY"
-    [ -f "$STORE/$IMAGES" ] || fetch "$BASE_URL/$IMAGES" "$IMAGES"
-    [ -f "$STORE/install.sh" ] || fetch "$INSTALLER_URL" install.sh
-    verify_artifacts
-}
-
 main() {
+    wait_for_cloud_init
     check_system
     check_memory
     check_disk
     check_kernel
     check_ports
     [ -z "$PROBLEMS" ] || fail "this machine cannot be a node:$PROBLEMS"
+    guard_metadata
     mkdir -p "$STORE"
     if [ -n "$BASE_URL" ]; then
         fetch_release

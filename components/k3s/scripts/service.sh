@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154
 # Puts k3s in place and runs it: what bootstrap and install have in common.
-# Uses ROLE, CONFIG and what verify_artifacts uses.
+# Uses ROLE, CONFIG and what verify_artifacts of release.sh uses.
 
 # place SOURCE TARGET MODE: true if the target was not the same already.
 place() {
