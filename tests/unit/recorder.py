@@ -43,6 +43,7 @@ class Registration:
     """One resource as the program registered it.
 
     `inputs` are without secret wrappers; in `marked` each secret is a `Secret`, however deep.
+    `id` and `outputs` are what was answered, outputs without wrappers too.
     """
 
     type: str
@@ -53,6 +54,8 @@ class Registration:
     secret_inputs: frozenset[str]
     dependencies: frozenset[str]
     request: Any
+    id: str
+    outputs: Mapping[str, Any]
 
     def ignores(self) -> list[str]:
         return list(self.request.ignoreChanges)
@@ -97,6 +100,8 @@ class _Monitor(pulumi_mocks.MockMonitor):
                 secret_inputs=frozenset(key for key, value in raw.items() if _holds_secret(value)),
                 dependencies=frozenset(map(_name_of, dependencies)),
                 request=request,
+                id=response.id,
+                outputs={k: _plain(v) for k, v in _from_struct(response.object).items()},
             )
             twice = [r for r in self._recording.of_type(made.type) if r.name == made.name]
             assert not twice, f"{made.type} {made.name} is registered twice: one URN for both"
