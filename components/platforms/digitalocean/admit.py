@@ -7,9 +7,11 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from components.platforms import plan
-from components.platforms.digitalocean.network import Network, name_of
+from components.platforms.digitalocean import naming
+from components.platforms.digitalocean.naming import NETWORK
+from components.platforms.digitalocean.network import Network
 from components.platforms.digitalocean.rules import SSH, Traffic, merged
-from components.platforms.digitalocean.settings import NETWORK, DigitalOceanSettings
+from components.platforms.digitalocean.settings import DigitalOceanSettings
 from components.platforms.machine import Machine
 from components.platforms.platform import Shared
 
@@ -45,7 +47,7 @@ def admit(
     return [
         digitalocean.Firewall(
             f"{shared.cluster}-firewall-{group}",
-            name=f"{name_of(shared.cluster)}-{group}",
+            name=naming.in_account(shared.cluster, group),
             tags=[tag.name],
             inbound_rules=[
                 _inbound(traffic, names)

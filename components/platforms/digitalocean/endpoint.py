@@ -6,8 +6,10 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from components.platforms import plan
-from components.platforms.digitalocean.network import Network, name_of
-from components.platforms.digitalocean.settings import NETWORK, DigitalOceanSettings
+from components.platforms.digitalocean import naming
+from components.platforms.digitalocean.naming import NETWORK
+from components.platforms.digitalocean.network import Network
+from components.platforms.digitalocean.settings import DigitalOceanSettings
 from components.platforms.machine import Machine
 from components.platforms.platform import Shared
 
@@ -28,7 +30,7 @@ def balancer(
     """
     return digitalocean.LoadBalancer(
         f"{shared.cluster}-balancer",
-        name=name_of(shared.cluster),
+        name=naming.in_account(shared.cluster),
         region=settings.region,
         type="REGIONAL",
         network="EXTERNAL",

@@ -9,14 +9,9 @@ from pulumi_tls import PrivateKey
 
 from components.groups import NodeGroup
 from components.platforms import cloudinit
-from components.platforms.digitalocean import catalog
+from components.platforms.digitalocean import catalog, limits, naming
 from components.platforms.digitalocean.network import Network
-from components.platforms.digitalocean.settings import (
-    NETWORK,
-    DigitalOceanSettings,
-    has_reserved_ip,
-    volume_name,
-)
+from components.platforms.digitalocean.settings import DigitalOceanSettings
 from components.platforms.machine import Addresses, Machine, Ssh
 from components.platforms.platform import Shared
 
@@ -74,7 +69,7 @@ def _machine(name: str, group_name: str, group: NodeGroup, making: Making) -> Ma
         ),
         id=droplet.id,
         resource=droplet,
-        network=NETWORK,
+        network=naming.NETWORK,
         disks=_disks(name, group, droplet, attached, making),
         metadata=METADATA,
         cloud_init=True,
@@ -138,7 +133,7 @@ def _public(
     name: str, group: NodeGroup, droplet: digitalocean.Droplet, own: Addresses, making: Making
 ) -> tuple[Addresses, digitalocean.ReservedIp | None]:
     """The addresses that stay: a Droplet's own do for its life, a reserved IP outlives it."""
-    if not has_reserved_ip(making.shared.network, group.role):
+    if not limits.has_reserved_ip(making.shared.network, group.role):
         return own, None
     reserved = digitalocean.ReservedIp(
         f"{name}-reserved-ip",
@@ -176,7 +171,7 @@ def _disk(
     name = f"{node}-disk-{number}"
     volume = digitalocean.Volume(
         name,
-        name=volume_name(node, number),
+        name=naming.volume(node, number),
         region=making.settings.region,
         size=gib,
         tags=[making.network.tag.name],
@@ -195,8 +190,7 @@ def _disk(
             depends_on=[attached] if attached else [],
         ),
     )
-    path = f"/dev/disk/by-id/scsi-0DO_Volume_{volume_name(node, number)}"
-    return attachment.id.apply(lambda _: path)
+    return attachment.id.apply(lambda _: naming.device(node, number))
 
 
 def _belongs(

@@ -7,8 +7,10 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from components.platforms import plan
+from components.platforms.digitalocean import naming
+from components.platforms.digitalocean.naming import NETWORK
 from components.platforms.digitalocean.rules import SSH, merged
-from components.platforms.digitalocean.settings import NETWORK, DigitalOceanSettings
+from components.platforms.digitalocean.settings import DigitalOceanSettings
 from components.platforms.platform import Shared
 
 _GROUPS = {"server": "servers", "agent": "agents"}
@@ -30,16 +32,11 @@ class Network:
     ssh: digitalocean.Firewall
 
 
-def name_of(cluster: str) -> str:
-    """What things are called in the account, by itself or as the first part of their name."""
-    return f"k3s-{cluster}"
-
-
 def network(
     shared: Shared, settings: DigitalOceanSettings, opts: pulumi.ResourceOptions
 ) -> Network:
     """Make it. The firewall is there before any Droplet is."""
-    cluster, name = shared.cluster, name_of(shared.cluster)
+    cluster, name = shared.cluster, naming.in_account(shared.cluster)
     roles = {_GROUPS[node.role] for node in shared.nodes if node.network == NETWORK}
     tag = digitalocean.Tag(f"{cluster}-tag", name=name, opts=opts)
     return Network(
@@ -66,7 +63,9 @@ def network(
         ),
         tag=tag,
         tags={
-            group: digitalocean.Tag(f"{cluster}-tag-{group}", name=f"{name}-{group}", opts=opts)
+            group: digitalocean.Tag(
+                f"{cluster}-tag-{group}", name=naming.in_account(cluster, group), opts=opts
+            )
             for group in sorted(roles)
         },
         ssh=_ssh(shared, tag, opts),
@@ -80,7 +79,7 @@ def _ssh(
     rules = [rule for rule in plan.plan(shared.rows, shared.nodes, NETWORK) if rule.row.name == SSH]
     return digitalocean.Firewall(
         f"{shared.cluster}-firewall-ssh",
-        name=f"{name_of(shared.cluster)}-ssh",
+        name=naming.in_account(shared.cluster, "ssh"),
         tags=[tag.name],
         inbound_rules=[
             digitalocean.FirewallInboundRuleArgs(
