@@ -52,7 +52,10 @@ class K3s(pulumi.ComponentResource):
         first = self._servers[0]
 
         self._tokens = tokens.make(name, self._child)
-        self._prepared = {m.name: prepare(m, settings, self._child) for m in machines}
+        backend = settings.backend(spans=spans)
+        self._prepared = {
+            m.name: prepare(m, settings, self._child, backend=backend) for m in machines
+        }
         ca_hash = bootstrap(
             name,
             first,

@@ -35,7 +35,7 @@ def prepare(
     settings: K3sSettings,
     opts: pulumi.ResourceOptions,
     *,
-    backend: Literal["vxlan", "wireguard-native", "none"] = "vxlan",
+    backend: Literal["vxlan", "wireguard-native", "none"],
 ) -> Prepared:
     """Check the node and bring the release's files to it, fetched there or uploaded.
 
