@@ -29,7 +29,8 @@ def admit(
     """All other rows, from all machines of the cluster."""
     rows = [row for row in site.shared.rows if row.name != SSH_ROW]
     rules = plan.plan(rows, machines, "aws")
-    hosts, known = peers.known(machines, network.nats)
+    gateways = {zone: nat.address for zone, nat in network.nats.items()}
+    hosts, known = peers.known(machines, gateways)
     wanted = ingress.ingresses(
         rules,
         hosts=hosts,

@@ -7,6 +7,10 @@ from functools import cache
 # A region's zones are named by its own name and a letter; none has more than six.
 ZONES = "abcdef"
 
+# The device names that AWS leaves for volumes, /dev/sdf to /dev/sdp:
+# https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html
+DISK_LETTERS = "fghijklmnop"
+
 # small: 2 CPUs and 4 GiB, medium: 4 and 8, large: 8 and 16.
 SIZES: Mapping[str, Mapping[str, str]] = {
     "amd64": {"small": "t3.medium", "medium": "c7i.xlarge", "large": "c7i.2xlarge"},

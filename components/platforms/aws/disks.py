@@ -5,11 +5,8 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_aws import ebs, ec2
 
+from components.platforms.aws import catalog
 from components.platforms.aws.site import Site
-
-# The names that AWS leaves for volumes: https://docs.aws.amazon.com/ebs/latest/userguide/device_naming.html
-_LETTERS = "fghijklmnop"
-MOST = len(_LETTERS)
 
 
 def volumes(site: Site, node: str, zone: str, sizes: Sequence[int]) -> list[ebs.Volume]:
@@ -33,7 +30,9 @@ def attach(
 ) -> list[pulumi.Output[str]]:
     """Attach them; gives their device paths on the node, known once they are there."""
     return [
-        _attached(site, f"{node}-attachment-{number}", _LETTERS[number - 1], instance, volume)
+        _attached(
+            site, f"{node}-attachment-{number}", catalog.DISK_LETTERS[number - 1], instance, volume
+        )
         for number, volume in enumerate(volumes, start=1)
     ]
 

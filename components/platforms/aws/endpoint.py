@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from pulumi_aws import ec2, lb
 
+from components.platforms.aws import naming
 from components.platforms.aws.network import Network
 from components.platforms.aws.site import Site
 from components.platforms.machine import Machine
@@ -26,7 +27,7 @@ def endpoint(
 ) -> Endpoint:
     """Make it. Names are AWS's to end, and may have 32 characters: settings are held against it."""
     balancer = lb.LoadBalancer(
-        balancer_name(site.cluster),
+        naming.balancer(site.cluster),
         load_balancer_type="network",
         internal=False,
         ip_address_type="dualstack" if site.ipv6 else "ipv4",
@@ -59,7 +60,7 @@ def endpoint(
 
 def _targets(site: Site, network: Network) -> lb.TargetGroup:
     return lb.TargetGroup(
-        targets_name(site.cluster),
+        naming.target_group(site.cluster),
         port=_PORT,
         protocol="TCP",
         target_type="instance",
@@ -88,13 +89,3 @@ def _attach(site: Site, targets: lb.TargetGroup, server: Machine) -> lb.TargetGr
         port=_PORT,
         opts=site.opts,
     )
-
-
-def balancer_name(cluster: str) -> str:
-    """Pulumi adds a dash and seven characters to it."""
-    return f"{cluster}-api"
-
-
-def targets_name(cluster: str) -> str:
-    """Pulumi adds a dash and seven characters to it."""
-    return f"{cluster}-6443"

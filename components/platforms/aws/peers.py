@@ -7,7 +7,6 @@ import pulumi
 from components.network import NetworkSettings
 from components.platforms.aws import addresses
 from components.platforms.aws.ingress import Host
-from components.platforms.aws.network import Nat
 from components.platforms.machine import Machine
 from components.topology import Node
 
@@ -15,13 +14,14 @@ Hosts = Mapping[str, Sequence[Host]]
 
 
 def known(
-    machines: Sequence[Machine], nats: Mapping[str, Nat]
+    machines: Sequence[Machine], nats: Mapping[str, pulumi.Output[str]]
 ) -> tuple[Hosts, Mapping[Host, pulumi.Output[str]]]:
     """Of each machine its hosts by name, and the address of every host.
 
-    Behind NAT, all nodes here have the gateways' addresses in common.
+    `nats` are the addresses of NAT gateways by zone: behind them, all nodes here have those in
+    common.
     """
-    shared = {Host(label=nat_label(zone), family=4): nat.address for zone, nat in nats.items()}
+    shared = {Host(label=nat_label(zone), family=4): address for zone, address in nats.items()}
     found: dict[str, Sequence[Host]] = {}
     of: dict[Host, pulumi.Output[str]] = dict(shared)
     for machine in machines:

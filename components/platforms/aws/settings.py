@@ -49,4 +49,18 @@ class AwsSettings(Settings):
 
 def problems(settings: AwsSettings | None, asked: Asked) -> Iterator[Problem]:
     """Mistakes that no single field shows."""
-    yield from ()
+    # They need the settings' own type.
+    from components.platforms.aws import checks, limits
+
+    for of_cluster in checks.OF_CLUSTER:
+        yield from of_cluster(asked)
+    if settings is None:
+        yield Problem(
+            key="aws",
+            given=None,
+            why=f"groups {', '.join(sorted(asked.groups))} are on aws",
+            write="write aws: {region: eu-central-1, images: {amd64: ami-…}}",
+        )
+        return
+    for check in (*checks.OF_SETTINGS, *limits.CHECKS):
+        yield from check(settings, asked)
