@@ -3,11 +3,15 @@
 Keys and their meaning: https://docs.cloud-init.io/en/latest/reference/modules.html.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
 from components.access import AccessSettings
+from components.k3s import first_boot as k3s_first_boot
+from components.k3s.settings import K3sSettings
+from components.problems import Problem
 
 # The user of every step on a cloud's machine; root cannot log in.
 SSH_USER = "k3s"
@@ -30,8 +34,32 @@ KbdInteractiveAuthentication no
 """
 
 
+# As long as a machine's own parts get: a name of DNS, an ed25519 key with its head and foot, and an
+# operator's RSA key of 4096 bits.
+_LONGEST = {
+    "hostname": "n" * 63,
+    "host_key": ("k" * 70 + "\n") * 7,
+    "host_key_pub": "k" * 100,
+    "operator_key": "k" * 800,
+}
+
+
 class UserDataError(ValueError):
     """More than every cloud takes; the message says what to make shorter."""
+
+
+def problems(access: AccessSettings, k3s: K3sSettings) -> Iterator[Problem]:
+    """What the settings would make larger than user data may be, on any cloud."""
+    script = max(k3s_first_boot.scripts(k3s).values(), key=len, default=None)
+    try:
+        user_data(**_LONGEST, access=access, first_boot=script)
+    except UserDataError:
+        yield Problem(
+            key="access.authorizedKeys",
+            given=f"{len(access.keys())} keys",
+            why=f"a machine gets them in its user data, of which AWS takes {LIMIT_BYTES} bytes",
+            write="list fewer, or write github:USER for them",
+        )
 
 
 def user_data(

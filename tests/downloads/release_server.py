@@ -11,7 +11,10 @@ from urllib.parse import quote
 
 
 class ReleaseServer:
-    """`files` by path; those in `cut_off` end early, those in `silent` never begin."""
+    """`files` by path; those in `cut_off` end early, those in `silent` never begin.
+
+    Those in `held` begin when their event is set.
+    """
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -19,6 +22,7 @@ class ReleaseServer:
         self.cut_off: set[str] = set()
         self.redirects: dict[str, str] = {}
         self.silent: set[str] = set()
+        self.held: dict[str, threading.Event] = {}
         self.closing = threading.Event()
         self.asked: list[str] = []
 
@@ -79,6 +83,8 @@ def serving() -> Iterator[ReleaseServer]:
             yield server
         finally:
             server.closing.set()
+            for event in server.held.values():
+                event.set()
             http.shutdown()
             thread.join()
 
@@ -95,6 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path in releases.silent:
             releases.closing.wait()
             return
+        if event := releases.held.get(self.path):
+            event.wait()
         content = releases.files.get(self.path)
         if content is None:
             self.send_error(404)

@@ -1,8 +1,14 @@
-"""What a node does when it fetches a release itself: `prepare`'s own functions, on this machine."""
+"""What a node does when it fetches a release itself: `prepare`'s own functions, on this machine.
+
+And what a machine runs while it boots, into the same store.
+"""
 
 import hashlib
 import shutil
 import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -31,8 +37,8 @@ class Node:
         server.files["/install.sh"] = INSTALLER
         self.base = server.url(f"/k3s-io/k3s/releases/download/{quote(VERSION)}")
 
-    def fetch(self) -> "subprocess.CompletedProcess[str]":
-        variables = {
+    def variables(self) -> Mapping[str, str]:
+        return {
             "NODE": "node",
             "STEP": "prepare",
             "STORE": str(self.store),
@@ -43,17 +49,54 @@ class Node:
             "BASE_URL": self.base,
             "INSTALLER_URL": self.server.url("/install.sh"),
         }
-        script = scripts.compose([SCRIPTS / f"{part}.sh" for part in PARTS], variables)
-        *functions, main = script.rstrip().splitlines()
-        assert main == 'main "$@" </dev/null'
+
+    def fetch(self) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             ["sh", "-s"],
-            input="\n".join([*functions, "fetch_release </dev/null\n"]),
-            env={"PATH": "/usr/bin:/bin", "HOME": str(self.store)},
+            input=self._prepare(),
+            env=self._environment(),
             capture_output=True,
             text=True,
             check=False,
         )
+
+    def boot(self) -> "subprocess.CompletedProcess[str]":
+        """What the machine does by itself."""
+        return subprocess.run(
+            ["sh"],
+            input=scripts.compose(
+                [SCRIPTS / f"{part}.sh" for part in ("lib", "release", "first_boot")],
+                self.variables(),
+            ),
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @contextmanager
+    def preparing(self) -> "Iterator[subprocess.Popen[str]]":
+        """`fetch`, while it runs."""
+        with subprocess.Popen(
+            ["sh", "-s"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self._environment(),
+            text=True,
+        ) as process:
+            assert process.stdin
+            process.stdin.write(self._prepare())
+            process.stdin.close()
+            yield process
+
+    def _prepare(self) -> str:
+        script = scripts.compose([SCRIPTS / f"{part}.sh" for part in PARTS], self.variables())
+        *functions, main = script.rstrip().splitlines()
+        assert main == 'main "$@" </dev/null'
+        return "\n".join([*functions, "fetch_release </dev/null\n"])
+
+    def _environment(self) -> Mapping[str, str]:
+        return {"PATH": "/usr/bin:/bin", "HOME": str(self.store)}
 
     def files(self) -> set[str]:
         return {path.name for path in self.store.iterdir() if not path.name.startswith(".")}
@@ -116,3 +159,62 @@ def test_no_server_is_told_as_such(node: Node, nobody: str) -> None:
 
     assert done.returncode == 1
     assert f"{nobody}/v1/sha256sum-amd64.txt — cannot be fetched" in done.stderr
+
+
+def test_what_was_fetched_at_boot_is_not_fetched_again(node: Node) -> None:
+    booted = node.boot()
+    node.server.asked.clear()
+    prepared = node.fetch()
+
+    assert (booted.returncode, prepared.returncode) == (0, 0), booted.stderr + prepared.stderr
+    assert node.files() == FILES
+    assert node.server.asked == []
+    assert "fetches" not in prepared.stderr
+
+
+def test_prepare_waits_for_a_fetch_that_a_booting_machine_has_begun(node: Node) -> None:
+    path = f"{node.folder}/k3s"
+    node.server.held[path] = threading.Event()
+    booting = threading.Thread(target=node.boot)
+    booting.start()
+    while path not in node.server.asked:  # bounded by the test's own timeout
+        threading.Event().wait(0.01)
+
+    with node.preparing() as prepare:
+        assert prepare.stderr
+        waiting = prepare.stderr.readline()
+        node.server.held[path].set()
+        said = prepare.stderr.read()
+    booting.join()
+
+    assert waiting == "node: prepare: waits for the fetch that runs already\n"
+    assert (prepare.returncode, said) == (0, "")
+    assert sorted(node.server.asked) == sorted(
+        ["/install.sh", *(f"{node.folder}/{name}" for name in FILES - {"install.sh"})]
+    )
+
+
+def test_what_a_fetch_at_boot_left_undone_is_fetched_by_prepare(node: Node) -> None:
+    images = f"{node.folder}/k3s-airgap-images-amd64.tar.zst"
+    content = node.server.files.pop(images)
+    booted = node.boot()
+    node.server.files[images] = content
+    node.server.asked.clear()
+    prepared = node.fetch()
+
+    assert booted.returncode == 1
+    assert f"first boot: {node.base}/k3s-airgap-images-amd64.tar.zst — cannot be" in booted.stderr
+    assert prepared.returncode == 0, prepared.stderr
+    assert node.server.asked == [images, "/install.sh"]
+
+
+def test_checksums_that_do_not_know_the_release_are_fetched_again(node: Node) -> None:
+    path = f"{node.folder}/sha256sum-amd64.txt"
+    right, node.server.files[path] = node.server.files[path], b"<html>log in first</html>\n"
+    first = node.fetch()
+    node.server.files[path] = right
+    second = node.fetch()
+
+    assert first.returncode == 1
+    assert "sha256sum-amd64.txt has no line for k3s" in first.stderr
+    assert second.returncode == 0, second.stderr

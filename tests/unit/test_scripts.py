@@ -1,5 +1,6 @@
 """How scripts and secrets get to where they run."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,8 +9,7 @@ import pytest
 from components import scripts
 from tests.unit.stackfiles import ROOT
 
-# Scripts that only hold functions of others.
-PARTS = {"lib", "service", "release", "metadata", "cloud_init", "podman", "host"}
+SHELL = sorted(ROOT.glob("components/**/scripts/*.sh"))
 
 
 def run(text: str, *arguments: str) -> str:
@@ -53,10 +53,20 @@ def test_the_command_is_bounded_in_time_and_runs_as_root() -> None:
     assert scripts.command("create", "install:n", user="ubuntu", seconds=60).startswith("sudo -n ")
 
 
-@pytest.mark.parametrize(
-    "script",
-    [path for path in ROOT.glob("components/**/scripts/*.sh") if path.stem not in PARTS],
-    ids=lambda path: path.name,
-)
+# Those without a main() are parts: functions of others.
+MAINS = [path for path in SHELL if "\nmain() {" in path.read_text()]
+
+
+@pytest.mark.parametrize("script", MAINS, ids=lambda path: path.name)
 def test_every_script_protects_itself_from_its_children(script: Path) -> None:
     assert script.read_text().endswith('\nmain "$@" </dev/null\n')
+
+
+@pytest.mark.parametrize(
+    "script", [path for path in SHELL if path not in MAINS], ids=lambda path: path.name
+)
+def test_a_part_only_says_what_others_may_do(script: Path) -> None:
+    # lib.sh sets the shell's options, and parts may set constants.
+    lines = re.sub(r"^\w+\(\) \{\n.*?^\}$", "", script.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for line in lines.splitlines():
+        assert re.match(r"#|\s*$|\w+\(\) \{.*\}$|\w+=|set -eu$|umask |export PATH$", line), line

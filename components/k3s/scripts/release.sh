@@ -36,7 +36,10 @@ fetch_release() {
 verify_artifacts() {
     for file in "$BINARY" "$IMAGES"; do
         expected=$(awk -v file="$file" '$2 == file || $2 == "*" file { print $1 }' "$STORE/$CHECKSUMS")
-        [ -n "$expected" ] || fail "$CHECKSUMS has no line for $file — the release is not whole — fetch it again"
+        if [ -z "$expected" ]; then
+            rm -f "$STORE/$CHECKSUMS"
+            fail "$CHECKSUMS has no line for $file — the release is not whole — it was removed; check where it came from, then run up again"
+        fi
         verify_file "$file" "$expected"
     done
     verify_file install.sh "$INSTALLER_SHA256"
