@@ -1,11 +1,11 @@
 # Every command sets up what it needs, says so in a line, and is quick when it is there.
-# What can be said: STACK=<name> (dev), ENGINE=pulumi|lab, K3S=release|lab, ARGS=<further words>.
+# What can be said: STACK=<name> (dev), ENGINE=pulumi|pinned|lab, K3S=release|lab, ARGS=<further words>.
 STACK ?= dev
 export STACK
 
 python := .venv/bin/python
 
-.PHONY: help up preview refresh destroy outputs kubeconfig nodes test check pin clean
+.PHONY: help up preview refresh destroy outputs kubeconfig nodes images test check pin clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -21,10 +21,13 @@ nodes: ## the nodes as the cluster sees them; needs no kubectl
 up preview refresh destroy outputs kubeconfig nodes:
 	@tools/bootstrap.sh program && exec $(python) -m tools $@ --stack "$$STACK" $(ARGS)
 
+images: ## the newest machine images for the region of STACK, to pin in its file
+	@tools/bootstrap.sh program && exec $(python) -m tools images --stack "$$STACK"
+
 test: ## all tests; ARGS="-k word" picks some
 	@tools/bootstrap.sh develop && exec $(python) -m tools test -- $(ARGS)
 
-check: ## format, lint, types, shell scripts, Go
+check: ## format, lint, types, shell scripts, workflows, Go
 	@tools/bootstrap.sh develop && exec $(python) -m tools check
 
 pin: ## record the digests of today's releases, to be read and committed

@@ -1,4 +1,4 @@
-"""`make check`: format, lint, types, shell scripts, Go."""
+"""`make check`: format, lint, types, shell scripts, workflows, Go."""
 
 import os
 import re
@@ -24,6 +24,7 @@ _SKIPPED = (".git", ".venv", ".state")
 _BIN = Path(sys.executable).parent
 _K3S = CLONE / "lab" / "k3s"
 _COREDNS = _K3S / "images" / "coredns"
+_ACTIONLINT = CLONE / "tools" / "actionlint"
 _VET = ("vet", "-trimpath", "./...")
 _TYPED = ("components", "stacks", "tools", "lab", "__main__.py")
 
@@ -46,6 +47,12 @@ CHECKS = (
     Check("ruff lint", lambda: [_tool("ruff"), "check", "--output-format=concise", "."]),
     Check("mypy, strict", lambda: [_tool("mypy"), *_TYPED]),
     Check("shellcheck", lambda: [_tool("shellcheck"), *map(str, shell_scripts(CLONE))]),
+    Check(
+        "actionlint",
+        lambda: [_go("go"), "tool", "actionlint", *_actionlint_words()],
+        _ACTIONLINT,
+        environment=lambda: _go_environment(),
+    ),
     Check("gofmt", lambda: [_go("gofmt"), "-l", "."], _K3S, any_output_fails=True),
     # As the lab builds it, so that one compilation of Kubernetes serves both.
     Check("go vet, k3s", lambda: [_go("go"), *_VET], _K3S, environment=lambda: _go_environment()),
@@ -69,6 +76,11 @@ def run() -> int:
     return 0 if all(passed) else 1
 
 
+def workflows(folder: Path) -> list[Path]:
+    """The workflows of GitHub Actions in the clone at `folder`."""
+    return sorted((folder / ".github" / "workflows").glob("*.y*ml"))
+
+
 def shell_scripts(folder: Path) -> Iterator[Path]:
     """Every shell script below `folder`: by its suffix or its first line."""
     for path in sorted(folder.rglob("*")):
@@ -81,6 +93,17 @@ def shell_scripts(folder: Path) -> Iterator[Path]:
 def _is_shell(path: Path) -> bool:
     with path.open("rb") as file:
         return file.readline(64).strip() in (b"#!/bin/sh", b"#!/usr/bin/env bash", b"#!/bin/bash")
+
+
+def _actionlint_words(folder: Path = CLONE) -> Sequence[str]:
+    """Shell in workflows is checked by the project's shellcheck; there is no Python in them."""
+    return [
+        "-no-color",
+        "-shellcheck",
+        _tool("shellcheck"),
+        "-pyflakes=",
+        *map(str, workflows(folder)),
+    ]
 
 
 def _passes(check: Check) -> bool:

@@ -34,9 +34,11 @@ class Session:
     env: Mapping[str, str]
     state: State
 
-    def run(self, operation: str) -> None:
+    def run(self, operation: str, *, unattended: bool = False) -> None:
         """Runs an operation of the engine."""
-        self.engine.run(operation, self.stack, self.config, self.env, self.state)
+        self.engine.run(
+            operation, self.stack, self.config, self.env, self.state, unattended=unattended
+        )
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets in clear. Raises ToolError for a stack not made yet."""
@@ -46,11 +48,18 @@ class Session:
         return outputs
 
 
-def up(name: str) -> None:
-    """Makes or changes the cluster; ends with its nodes, the seconds and the export line."""
+def up(name: str, *, unattended: bool = False) -> None:
+    """Makes or changes the cluster; ends with its nodes, the seconds and the export line.
+
+    Unattended it asks nothing, and leaves no kubeconfig on the machine that it runs on.
+    """
     started = time.monotonic()
     session = _begin(name, makes_nodes=True, builds=True)
-    session.run("up")
+    session.run("up", unattended=unattended)
+    if unattended:
+        print(f"\nstack {name} is up after {time.monotonic() - started:.1f} s")
+        return
+    session.state.made()
     kubeconfig = str(session.outputs()["kubeconfig"])
     path = session.state.kubeconfig(name)
     write_private(path, kubeconfig)
@@ -119,6 +128,10 @@ def _begin(name: str, *, makes_nodes: bool = False, builds: bool = False) -> Ses
     `builds`: the program will run, and so needs k3s's files. `makes_nodes`: it will also act.
     """
     stack, where, stored = stackfile.load(name), clone_state(), cache()
+    engine.refuse_forced_lab(stack)
+    state.refuse_own_backend(stack, where)
+    if not stack.is_local:
+        k3s_release.choose(stack, stored, None)  # refuses the lab's k3s
     if builds:
         mistakes.check(stack)
     made = state.recall(name, where)
@@ -127,7 +140,7 @@ def _begin(name: str, *, makes_nodes: bool = False, builds: bool = False) -> Ses
     chosen = engine.choose(stack, stored, made.engine)
     env = state.environment(stack, where, stored)
     if stack.is_local:
-        chosen, env = _with_plugins(chosen, env)
+        chosen, env = _with_plugins(chosen, env, where)
     say(chosen.announcement())
     if not stack.is_local:
         return Session(stack, chosen, stack.path, env, where)
@@ -143,16 +156,16 @@ def _begin(name: str, *, makes_nodes: bool = False, builds: bool = False) -> Ses
     return Session(stack, chosen, config, env, where)
 
 
-def _with_plugins(chosen: Engine, env: Mapping[str, str]) -> tuple[Engine, dict[str, str]]:
+def _with_plugins(
+    chosen: Engine, env: Mapping[str, str], where: State
+) -> tuple[Engine, dict[str, str]]:
     """The lab's plugins for the lab's engine, and for the CLI where it cannot have its own."""
     if chosen.executable is None:
         return chosen, pulumi_stack.with_lab_plugins(env)
-    with_plugins, words = pulumi_stack.plugin_path(env)
+    with_plugins, words = pulumi_stack.plugin_path(env, where)
     notes = (words,) if words else ()
     return Engine(chosen.name, chosen.why, chosen.executable, notes), with_plugins
 
 
 def _not_made(stack: StackFile) -> ToolError:
-    return ToolError(
-        f"stack {stack.name}", "it has not been made yet", f"run `make up STACK={stack.name}`"
-    )
+    return ToolError(f"stack {stack.name}", "it has not been made yet", engine.not_made_yet(stack))

@@ -16,13 +16,8 @@ from tools.messages import ToolError
 from tools.paths import Cache, State
 from tools.stackfile import StackFile
 
-# What `make` asks of the CLI for a stack on this machine: no question, and no second preview.
-_UNASKED = {
-    "preview": (),
-    "up": ("--yes", "--skip-preview"),
-    "refresh": ("--yes", "--skip-preview"),
-    "destroy": ("--yes", "--skip-preview"),
-}
+_INSTALL = "install Pulumi (https://www.pulumi.com/docs/install/)"
+_CHANGING = ("up", "refresh", "destroy")
 _INTERRUPTED = 130  # the shell's way of saying SIGINT; the lab's engine keeps to it
 
 
@@ -39,29 +34,48 @@ class Engine:
         """The one line that says which engine was taken."""
         return f"engine: {self.name} ({'; '.join((self.why, *self.notes))})"
 
-    def command(self, operation: str, stack: StackFile, config: Path) -> list[str]:
-        """The command line of preview, up, refresh or destroy."""
-        which = ["--stack", stack.name, "--config-file", str(config)]
+    def command(
+        self, operation: str, stack: StackFile, config: Path, *, unattended: bool = False
+    ) -> list[str]:
+        """The command line of preview, up, refresh or destroy.
+
+        A stack on this machine is changed without a question or a second preview. One on a cloud
+        is the user's own, in the user's own backend and stack file: the CLI shows its plan there
+        and asks, unless `unattended`.
+        """
         if self.executable is None:
-            return [sys.executable, "-m", "lab.engine", operation, *which]
-        # A stack on a cloud is the user's own: the CLI shows its plan there and asks.
-        unasked = (*_UNASKED[operation], "--non-interactive") if stack.is_local else ()
-        return [str(self.executable), operation, *which, *unasked]
+            return [sys.executable, "-m", "lab.engine", operation, *_which(stack, config)]
+        argv = [str(self.executable), operation]
+        yes = ("--yes",) if operation in _CHANGING else ()
+        if not stack.is_local:
+            unasked = (*yes, "--non-interactive") if unattended else ()
+            return [*argv, "--stack", stack.name, *unasked]
+        unseen = ("--skip-preview",) if operation in _CHANGING else ()
+        return [*argv, *_which(stack, config), *yes, *unseen, "--non-interactive"]
 
     def outputs_command(self, stack: StackFile, config: Path, *flags: str) -> list[str]:
         """The command line that prints the stack's outputs."""
         if self.executable is None:
-            which = ["--stack", stack.name, "--config-file", str(config)]
-            return [sys.executable, "-m", "lab.engine", "outputs", *which, *flags]
+            return [
+                *(sys.executable, "-m", "lab.engine", "outputs"),
+                *(*_which(stack, config), *flags),
+            ]
         return [str(self.executable), "stack", "output", "--stack", stack.name, *flags]
 
     def run(
-        self, operation: str, stack: StackFile, config: Path, env: Mapping[str, str], state: State
+        self,
+        operation: str,
+        stack: StackFile,
+        config: Path,
+        env: Mapping[str, str],
+        state: State,
+        *,
+        unattended: bool = False,
     ) -> None:
         """Runs the operation with live output. Raises ToolError when it fails."""
         if self.executable is not None and stack.is_local:
             pulumi_stack.ensure(self.executable, stack, config, env, state)
-        code = processes.run(self.command(operation, stack, config), env)
+        code = processes.run(self.command(operation, stack, config, unattended=unattended), env)
         if code == _INTERRUPTED:
             raise ToolError(
                 f"stack {stack.name}",
@@ -83,37 +97,71 @@ class Engine:
             raise ToolError(
                 f"stack {stack.name}",
                 f"the {self.name} engine ended with exit code {code}, see above",
-                f"make the stack first: make up STACK={stack.name}",
+                not_made_yet(stack),
             )
         outputs: dict[str, Any] = json.loads(printed)
         return outputs
 
 
+def not_made_yet(stack: StackFile) -> str:
+    """What to do about a stack of which the engine knows nothing."""
+    first = "" if stack.is_local else "log in to the backend that has it (`pulumi login`), or "
+    return f"{first}run `make up STACK={stack.name}`"
+
+
+def forced() -> str | None:
+    """What ENGINE= says. Raises ToolError for an engine that there is not."""
+    name = os.environ.get("ENGINE") or None
+    if name not in (None, "pulumi", "pinned", "lab"):
+        raise ToolError(
+            f"ENGINE={name}",
+            "there is no such engine",
+            "write ENGINE=pulumi, ENGINE=pinned (the CLI at this project's version) or ENGINE=lab",
+        )
+    return name
+
+
+def refuse_forced_lab(stack: StackFile) -> None:
+    """Raises ToolError for ENGINE=lab and nodes elsewhere: known before anything is looked for."""
+    if forced() == "lab" and not stack.is_local:
+        raise ToolError(
+            f"ENGINE=lab for stack {stack.name} on {stack.platform}",
+            "the lab's engine is for nodes on this machine alone",
+            "leave ENGINE= out: the official Pulumi CLI drives this stack",
+        )
+
+
 def choose(stack: StackFile, cache: Cache, made_with: str | None) -> Engine:
     """ENGINE= decides, else what is there or can be had. Raises ToolError when there is none."""
-    forced = os.environ.get("ENGINE") or None
-    if forced not in (None, "pulumi", "lab"):
-        raise ToolError(
-            f"ENGINE={forced}", "there is no such engine", "write ENGINE=pulumi or ENGINE=lab"
-        )
-    if forced == "lab":
-        _refuse_clouds(stack, "ENGINE=lab")
+    refuse_forced_lab(stack)
+    if forced() == "lab":
         return Engine("lab", "ENGINE=lab")
-    cli, why = _official(cache, skip_download=made_with == "lab" and forced is None)
+    # Only a stack on this machine can have been made by the lab's engine.
+    skip = stack.is_local and made_with == "lab" and forced() is None
+    cli, why = _official(cache, skip_download=skip)
     if cli is not None:
         return Engine("pulumi", why, cli)
-    if forced == "pulumi":
+    if forced() is not None:
+        raise ToolError(f"ENGINE={forced()}", why, _INSTALL)
+    if not stack.is_local:
         raise ToolError(
-            "ENGINE=pulumi", why, "install Pulumi (https://www.pulumi.com/docs/install/)"
+            f"stack {stack.name} on {stack.platform}",
+            f"only the official Pulumi CLI drives it, and {why}",
+            _INSTALL,
         )
-    _refuse_clouds(stack, why)
     return Engine("lab", why)
 
 
+def _which(stack: StackFile, config: Path) -> tuple[str, ...]:
+    return "--stack", stack.name, "--config-file", str(config)
+
+
 def _official(cache: Cache, *, skip_download: bool) -> tuple[Path | None, str]:
-    cli, why = pulumi_cli.on_path()
-    if cli is not None:
-        return cli, why
+    why = "ENGINE=pinned does not look on the PATH"
+    if forced() != "pinned":
+        cli, why = pulumi_cli.on_path()
+        if cli is not None:
+            return cli, why
     pinned = f"v{pulumi_cli.pinned_version()}"
     if cli := pulumi_cli.downloaded(cache.cli):
         return cli, f"{pinned} in the cache folder"
@@ -122,12 +170,3 @@ def _official(cache: Cache, *, skip_download: bool) -> tuple[Path | None, str]:
     if reason := pulumi_cli.cannot_download():
         return None, f"{why} and {reason}"
     return pulumi_cli.download(cache.cli), f"{pinned}, downloaded"
-
-
-def _refuse_clouds(stack: StackFile, why: str) -> None:
-    if not stack.is_local:
-        raise ToolError(
-            f"stack {stack.name} on {stack.platform} with the lab's engine ({why})",
-            "that engine is for nodes on this machine",
-            "install Pulumi (https://www.pulumi.com/docs/install/)",
-        )

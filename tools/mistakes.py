@@ -1,8 +1,6 @@
 """Mistakes in a stack file, told before anything is installed, built or made."""
 
-import json
-from typing import Any
-
+from stacks import scalars
 from tools.messages import ToolError
 from tools.paths import PROJECT
 from tools.stackfile import StackFile
@@ -20,19 +18,17 @@ def check(stack: StackFile) -> None:
     from stacks.settings import SECRET_KEYS, parse
 
     prefix = f"{PROJECT}:"
-    raw = {
-        key.removeprefix(prefix): _text(value)
-        for key, value in stack.config.items()
-        if key.startswith(prefix)
-    }
+    try:
+        raw = {
+            key.removeprefix(prefix): scalars.text(key, value)
+            for key, value in stack.config.items()
+            if key.startswith(prefix)
+        }
+    except scalars.UnreadableError as error:
+        raise ToolError(stack.path.name, str(error), "put it right, then run it again") from None
     # Nothing here is encrypted, so a secret key that is here stands in clear.
     in_clear = [key for key in SECRET_KEYS if raw.pop(key, None) is not None]
     try:
         parse(stack.name, raw, operator_key_given=bool(in_clear), in_clear=in_clear)
     except SettingsError as error:
         raise ToolError(stack.path.name, str(error), "put these right, then run it again") from None
-
-
-def _text(value: Any) -> str:
-    """As Pulumi hands it to a program: text as it is, all else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value)

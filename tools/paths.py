@@ -6,6 +6,7 @@ from pathlib import Path
 
 CLONE = Path(__file__).resolve().parent.parent
 PROJECT = "k3s"  # Pulumi.yaml's name
+LAB_PLUGINS = CLONE / "lab" / "plugins" / "bin"
 
 
 def cache_folder() -> Path:
@@ -68,6 +69,11 @@ class State:
     def config(self, stack: str) -> Path:
         """The stack file that the engines read."""
         return self.root / "config" / f"Pulumi.{stack}.yaml"
+
+    @property
+    def plugins(self) -> Path:
+        """Folders of links to the plugins of the lab that stand in for some of the real ones."""
+        return self.root / "plugins"
 
     def kubeconfig(self, stack: str) -> Path:
         """The kubeconfig that `make up` writes."""

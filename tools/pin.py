@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from tools import k3s_release, pulumi_cli, releases, stackfile
 from tools.messages import say
-from tools.paths import CLONE
 from tools.releases import Asset
 
 _ARCHITECTURES = ("amd64", "arm64")
@@ -33,5 +32,4 @@ def assets() -> Iterator[Asset]:
 
 
 def _k3s_versions() -> set[str]:
-    names = [file.name[len("Pulumi.") : -len(".yaml")] for file in CLONE.glob("Pulumi.*.yaml")]
-    return {k3s_release.version(stackfile.load(name)) for name in names}
+    return {k3s_release.version(stackfile.load(name)) for name in stackfile.names()}

@@ -2,24 +2,25 @@
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from importlib.metadata import distribution
 from pathlib import Path
 
-import yaml
-
+from stacks import scalars
 from tools.files import write_private
 from tools.https import unreachable
 from tools.messages import ToolError
-from tools.paths import CLONE, PROJECT, State
+from tools.paths import LAB_PLUGINS, PROJECT, State
 from tools.releases import PULUMI
 from tools.stackfile import StackFile
 
-LAB_PLUGINS = CLONE / "lab" / "plugins" / "bin"
 # What a stack on this machine uses; the plugins of the clouds are never replaced.
 LOCAL_PLUGINS = ("command", "random", "tls")
+_SALT_KEY = "encryptionsalt"
+_SALT_LINE = re.compile(rf"^{_SALT_KEY}:.*\n?", re.MULTILINE)
 
 
 def ensure(cli: Path, stack: StackFile, config: Path, env: Mapping[str, str], state: State) -> None:
@@ -53,11 +54,12 @@ def ensure(cli: Path, stack: StackFile, config: Path, env: Mapping[str, str], st
         _take_salt(own, config)
 
 
-def plugin_path(env: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
-    """The environment with the lab's plugins on the PATH where the real ones cannot be had.
+def plugin_path(env: Mapping[str, str], state: State) -> tuple[dict[str, str], str | None]:
+    """The environment with the lab's plugins on the PATH in place of those that cannot be had.
 
-    For stacks on this machine only. Gives also the words for the user, or None when the CLI has
-    its own plugins or can download them.
+    For stacks on this machine only. A plugin on the PATH wins over an installed one: so only those
+    that are missing are put there. Gives also the words for the user, or None when the CLI has its
+    own plugins or can download them.
     """
     installed = Path(env["PULUMI_HOME"]) / "plugins"
     missing = [
@@ -69,12 +71,32 @@ def plugin_path(env: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
         return dict(env), None
     if (reason := unreachable(PULUMI.base)) is None:
         return dict(env), None
-    return with_lab_plugins(env), f"the lab's plugins for {', '.join(missing)}: {reason}"
+    words = f"the lab's plugins for {', '.join(missing)}: {reason}"
+    return _first_on_path(_linked(missing, state), env), words
 
 
 def with_lab_plugins(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment with the lab's plugins first on the PATH."""
-    return {**env, "PATH": f"{LAB_PLUGINS}{os.pathsep}{env.get('PATH', os.defpath)}"}
+    """The environment with all of the lab's plugins first on the PATH."""
+    return _first_on_path(LAB_PLUGINS, env)
+
+
+def _first_on_path(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
+    return {**env, "PATH": f"{folder}{os.pathsep}{env.get('PATH', os.defpath)}"}
+
+
+def _linked(plugins: list[str], state: State) -> Path:
+    """A folder with links to these plugins of the lab alone.
+
+    Named after them, so that a command that runs beside this one never loses its own.
+    """
+    state.made()
+    folder = state.plugins / "+".join(sorted(plugins))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (f"pulumi-resource-{plugin}" for plugin in plugins):
+        link = folder / f".{name}.{os.getpid()}"
+        link.symlink_to(LAB_PLUGINS / name)
+        link.replace(folder / name)
+    return folder
 
 
 def wanted_plugins() -> Iterator[tuple[str, str]]:
@@ -87,10 +109,11 @@ def wanted_plugins() -> Iterator[tuple[str, str]]:
 
 
 def _take_salt(own: Path, config: Path) -> None:
-    salt = yaml.safe_load(own.read_text()).get("encryptionsalt")
+    """Puts the salt that the CLI left in `own` into `config`, whose comments and order stay."""
+    salt = scalars.load(own.read_text()).get(_SALT_KEY)
     if salt is None:
         raise ToolError(
             own.name, "the Pulumi CLI left no salt in it", "report this with `pulumi version`"
         )
-    content = yaml.safe_load(config.read_text())
-    write_private(config, yaml.safe_dump({**content, "encryptionsalt": salt}, sort_keys=False))
+    kept = _SALT_LINE.sub("", config.read_text())
+    write_private(config, f"{kept.rstrip()}\n{scalars.dump({_SALT_KEY: salt})}")

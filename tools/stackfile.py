@@ -5,6 +5,8 @@ own secrets. So `make` never changes a file that the user wrote, and `pulumi up 
 keeps working beside it.
 """
 
+import contextlib
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -14,12 +16,14 @@ from typing import Any
 
 import yaml
 
+from stacks import scalars
 from tools import checkpoints
 from tools.files import write_private
 from tools.messages import ToolError
-from tools.paths import CLONE, State
+from tools.paths import CLONE, PROJECT, State
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")  # what Pulumi takes for a stack's name
+_FILE = re.compile(rf"Pulumi\.({_NAME.pattern})\.yaml")
 # How a stack's secrets are encrypted; the passphrase's salt is Pulumi's `encryptionsalt`.
 _ENCRYPTION_KEYS = ("encryptionsalt", "encryptedkey", "secretsprovider")
 
@@ -35,44 +39,83 @@ class StackFile:
     @property
     def config(self) -> Mapping[str, Any]:
         """The settings by their full key, such as `k3s:platform`."""
-        return self.content.get("config") or {}
+        return {_full_key(key): value for key, value in (self.content.get("config") or {}).items()}
+
+    @property
+    def platforms(self) -> list[str]:
+        """Where the nodes are, the stack's own platform first, then those that groups name."""
+        named = [self.config.get(f"{PROJECT}:platform", "no platform")]
+        named += [group["platform"] for group in self.groups.values() if group.get("platform")]
+        return list(dict.fromkeys(_shown(platform) for platform in named))
 
     @property
     def is_local(self) -> bool:
-        """Whether the nodes are containers on this machine."""
-        return bool(self.config.get("k3s:platform") == "local")
+        """Whether all nodes are containers on this machine."""
+        return self.platforms == ["local"] and not self._groups_hidden
 
     @property
     def platform(self) -> str:
-        """Where the nodes are, as the stack file says it."""
-        return str(self.config.get("k3s:platform", "no platform"))
+        """Where the nodes are, for messages: `aws`, or `aws, digitalocean and existing`."""
+        *others, last = self.platforms
+        return f"{', '.join(others)} and {last}" if others else last
+
+    @property
+    def groups(self) -> Mapping[str, Mapping[str, Any]]:
+        """The node groups by name, as far as they can be read."""
+        groups = self.object("groups")
+        return {str(name): group for name, group in groups.items() if isinstance(group, Mapping)}
+
+    @property
+    def _groups_hidden(self) -> bool:
+        """Encrypted groups: nobody but the engine knows their platforms."""
+        return _is_encrypted(self.object("groups"))
 
     @property
     def k3s(self) -> Mapping[str, Any]:
         """The `k3s:k3s` object: version, artifacts and so on."""
-        value = self.config.get("k3s:k3s")
+        return self.object("k3s")
+
+    def object(self, key: str) -> Mapping[str, Any]:
+        """The object under a key of the project, also one that is written as JSON text."""
+        value = self.config.get(f"{PROJECT}:{key}")
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            with contextlib.suppress(ValueError):  # the program's own message says what is wrong
+                value = json.loads(value)
         return value if isinstance(value, Mapping) else {}
 
     @property
     def has_secrets(self) -> bool:
         """Whether a value is encrypted (`secure:`), and so bound to the user's own passphrase."""
-        return "secure" in _keys(self.config)
+        return _has_encrypted(self.config)
 
 
 def load(name: str, folder: Path = CLONE) -> StackFile:
     """Reads `Pulumi.<name>.yaml`. Raises ToolError, which names the stacks that there are."""
     path = folder / f"Pulumi.{name}.yaml"
     if not _NAME.fullmatch(name) or not path.is_file():
-        stacks = [
-            file.name[len("Pulumi.") : -len(".yaml")] for file in folder.glob("Pulumi.*.yaml")
-        ]
         raise ToolError(
             f"STACK={name}",
             f"there is no {path.name}",
-            f"write STACK= and one of: {', '.join(sorted(stacks)) or '(there is none)'}",
+            f"write STACK= and one of: {', '.join(names(folder)) or '(there is none)'}",
         )
+    return parse(name, path, path.read_text(encoding="utf-8"))
+
+
+def names(folder: Path = CLONE) -> list[str]:
+    """Names of the stacks that have a stack file."""
+    return sorted(filter(None, (name_of(file.name) for file in folder.glob("Pulumi.*.yaml"))))
+
+
+def name_of(file_name: str) -> str | None:
+    """`staging` for `Pulumi.staging.yaml`; None for a file that is no stack file."""
+    match = _FILE.fullmatch(file_name)
+    return match[1] if match else None
+
+
+def parse(name: str, path: Path, text: str) -> StackFile:
+    """A stack file's text. Raises ToolError when it is none."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = scalars.load(text) or {}
     except yaml.YAMLError as error:
         raise ToolError(path.name, f"it is not YAML: {error}", "put that line right") from error
     if not isinstance(content, dict) or not isinstance(content.get("config") or {}, dict):
@@ -94,7 +137,7 @@ def generate(stack: StackFile, overrides: Mapping[str, Any], state: State) -> Pa
     elif salt := known_salt(stack.name, state):
         merged["encryptionsalt"] = salt
     head = f"# Made by `make` from {stack.path.name}; changed there, not here.\n"
-    write_private(target, head + yaml.safe_dump(merged, sort_keys=False, allow_unicode=True))
+    write_private(target, head + scalars.dump(merged))
     return target
 
 
@@ -102,7 +145,7 @@ def known_salt(name: str, state: State) -> str | None:
     """The salt of the stack's secrets: as generated before, else as its state has it."""
     generated = state.config(name)
     if generated.is_file():
-        content = yaml.safe_load(generated.read_text(encoding="utf-8")) or {}
+        content = scalars.load(generated.read_text(encoding="utf-8")) or {}
         if salt := content.get("encryptionsalt"):
             return str(salt)
     return checkpoints.salt(state.checkpoint(name))
@@ -127,10 +170,25 @@ def _require_passphrase(stack: StackFile) -> None:
         )
 
 
-def _keys(value: object) -> set[object]:
-    """Keys at any depth."""
+def _full_key(key: object) -> str:
+    """`key`, `k3s:key` or the old `k3s:config:key` as `k3s:key`, as the CLI reads them."""
+    namespace, _, name = str(key).rpartition(":")
+    return f"{namespace.removesuffix(':config') or PROJECT}:{name}"
+
+
+def _shown(platform: object) -> str:
+    return platform if isinstance(platform, str) else "a platform that cannot be read here"
+
+
+def _is_encrypted(value: object) -> bool:
+    """`{secure: v1:...}`; a node group that is named `secure` holds an object, not a text."""
+    return (
+        isinstance(value, Mapping) and set(value) == {"secure"} and isinstance(value["secure"], str)
+    )
+
+
+def _has_encrypted(value: object) -> bool:
+    """At any depth."""
     if isinstance(value, Mapping):
-        return set(value) | {key for item in value.values() for key in _keys(item)}
-    if isinstance(value, list):
-        return {key for item in value for key in _keys(item)}
-    return set()
+        return _is_encrypted(value) or any(map(_has_encrypted, value.values()))
+    return isinstance(value, list) and any(map(_has_encrypted, value))

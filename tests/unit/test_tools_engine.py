@@ -1,5 +1,6 @@
 """Which engine is taken, why, and what it is asked."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -10,11 +11,30 @@ import pytest
 from tests.downloads.release_server import ReleaseServer, serving
 from tools import engine, pulumi_cli, pulumi_stack
 from tools.messages import ToolError
-from tools.paths import Cache
+from tools.paths import LAB_PLUGINS, Cache, State
 from tools.stackfile import StackFile
 
 LOCAL = StackFile("dev", Path("Pulumi.dev.yaml"), {"config": {"k3s:platform": "local"}})
 CLOUD = StackFile("prod", Path("Pulumi.prod.yaml"), {"config": {"k3s:platform": "aws"}})
+# One group on a cloud is enough, however it is written.
+GROUP = {"role": "agent", "count": 1, "platform": "aws"}
+ELSEWHERE = [
+    CLOUD,
+    StackFile("host", Path("Pulumi.host.yaml"), {"config": {"k3s:platform": "existing"}}),
+    *(
+        StackFile("mixed", Path("Pulumi.mixed.yaml"), {"config": config})
+        for config in (
+            {"k3s:platform": "local", "k3s:groups": {"agent": GROUP}},
+            {"k3s:platform": "local", "k3s:groups": json.dumps({"agent": GROUP})},
+            {"platform": "local", "groups": {"agent": GROUP}},
+        )
+    ),
+    StackFile(
+        "hidden",
+        Path("Pulumi.hidden.yaml"),
+        {"config": {"k3s:platform": "local", "k3s:groups": {"secure": "v1:abc"}}},
+    ),
+]
 PINNED = pulumi_cli.pinned_version()
 
 
@@ -124,15 +144,40 @@ def test_engine_pulumi_does_not_fall_back(machine: Machine) -> None:
 def test_an_unknown_engine_is_refused(machine: Machine) -> None:
     machine.forces("terraform")
 
-    with pytest.raises(ToolError, match=r"ENGINE=terraform .* write ENGINE=pulumi or ENGINE=lab"):
+    with pytest.raises(ToolError, match=r"ENGINE=terraform .* ENGINE=pinned .* or ENGINE=lab"):
         machine.choose()
 
 
-@pytest.mark.parametrize("forced", ["", "lab"])
-def test_a_stack_on_a_cloud_is_never_the_labs(machine: Machine, forced: str) -> None:
-    machine.forces(forced)
+@pytest.mark.parametrize("stack", ELSEWHERE, ids=lambda stack: stack.platform)
+def test_nodes_elsewhere_are_never_the_labs(machine: Machine, stack: StackFile) -> None:
+    with pytest.raises(ToolError, match=f"stack {stack.name} on {stack.platform} .*install Pulumi"):
+        machine.choose(stack)
 
-    with pytest.raises(ToolError, match=r"stack prod on aws .* install Pulumi"):
+
+@pytest.mark.parametrize("stack", ELSEWHERE, ids=lambda stack: stack.platform)
+def test_engine_lab_is_refused_for_nodes_elsewhere(machine: Machine, stack: StackFile) -> None:
+    machine.has_cli("v3.250.1")
+    machine.forces("lab")
+
+    with pytest.raises(ToolError, match=f"on {stack.platform} .* leave ENGINE= out"):
+        machine.choose(stack)
+
+
+def test_the_pinned_cli_is_taken_whatever_is_on_the_path(
+    machine: Machine, internet: ReleaseServer
+) -> None:
+    machine.has_cli("v3.250.1")
+    machine.forces("pinned")
+
+    assert machine.choose(CLOUD).announcement() == f"engine: pulumi (v{PINNED}, downloaded)"
+    assert internet.asked
+
+
+def test_the_pinned_cli_is_not_replaced_by_another(machine: Machine) -> None:
+    machine.has_cli("v3.250.1")
+    machine.forces("pinned")
+
+    with pytest.raises(ToolError, match="ENGINE=pinned — .*cannot be reached"):
         machine.choose(CLOUD)
 
 
@@ -142,12 +187,14 @@ def test_a_local_stack_is_changed_without_questions_and_a_cloud_is_asked() -> No
 
     local = cli.command("up", LOCAL, config)
     cloud = cli.command("up", CLOUD, config)
+    unattended = cli.command("up", CLOUD, config, unattended=True)
 
     assert local == [
         *("/bin/pulumi", "up", "--stack", "dev", "--config-file", "/c.yaml"),
         *("--yes", "--skip-preview", "--non-interactive"),
     ]
-    assert cloud == ["/bin/pulumi", "up", "--stack", "prod", "--config-file", "/c.yaml"]
+    assert cloud == ["/bin/pulumi", "up", "--stack", "prod"]
+    assert unattended == [*cloud, "--yes", "--non-interactive"]
 
 
 def test_the_labs_engine_is_asked_by_its_own_words() -> None:
@@ -172,26 +219,61 @@ def test_the_pinned_sdks_say_which_plugins_a_local_stack_wants() -> None:
         assert f"pulumi-{name}=={version}" in pinned
 
 
+def path_of(tmp_path: Path) -> tuple[list[str], str | None]:
+    """The folders of the PATH, and what the user is told of plugins."""
+    home = {"PULUMI_HOME": str(tmp_path), "PATH": "/bin"}
+    env, words = pulumi_stack.plugin_path(home, State(tmp_path / ".state"))
+    return env["PATH"].split(os.pathsep), words
+
+
 @pytest.mark.usefixtures("machine")
 def test_the_labs_plugins_stand_in_where_the_clis_cannot_be_had(tmp_path: Path) -> None:
-    env, words = pulumi_stack.plugin_path({"PULUMI_HOME": str(tmp_path), "PATH": "/bin"})
+    (stand_ins, *rest), words = path_of(tmp_path)
 
-    assert env["PATH"] == f"{pulumi_stack.LAB_PLUGINS}{os.pathsep}/bin"
+    assert rest == ["/bin"]
+    assert {path.name for path in Path(stand_ins).iterdir()} == {
+        f"pulumi-resource-{name}" for name in pulumi_stack.LOCAL_PLUGINS
+    }
     assert words is not None
     assert "cannot be reached" in words
+
+
+@pytest.mark.usefixtures("machine")
+def test_only_the_plugin_that_is_missing_is_stood_in_for(tmp_path: Path) -> None:
+    plugins_there(tmp_path)
+    next((tmp_path / "plugins").glob("resource-tls-*")).rmdir()
+
+    (stand_ins, *_), words = path_of(tmp_path)
+
+    (plugin,) = Path(stand_ins).iterdir()
+    assert plugin.name == "pulumi-resource-tls"
+    assert plugin.resolve().is_relative_to(LAB_PLUGINS)
+    assert os.access(plugin, os.X_OK)
+    assert words is not None
+    assert words.startswith("the lab's plugins for tls: ")
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_stand_in_of_a_folder_that_has_moved_is_linked_anew(tmp_path: Path) -> None:
+    (stand_ins, *_), _ = path_of(tmp_path)
+    plugin = Path(stand_ins) / "pulumi-resource-tls"
+    plugin.unlink()
+    plugin.symlink_to("/where/the/clone/was")
+
+    path_of(tmp_path)
+
+    assert plugin.exists()
 
 
 @pytest.mark.usefixtures("machine")
 def test_the_clis_own_plugins_are_never_hidden(tmp_path: Path) -> None:
     plugins_there(tmp_path)
 
-    env, words = pulumi_stack.plugin_path({"PULUMI_HOME": str(tmp_path), "PATH": "/bin"})
-
-    assert (env["PATH"], words) == ("/bin", None)
+    assert path_of(tmp_path) == (["/bin"], None)
 
 
 def test_the_labs_plugins_are_there_by_name() -> None:
-    names = {path.name for path in pulumi_stack.LAB_PLUGINS.iterdir()}
+    names = {path.name for path in LAB_PLUGINS.iterdir()}
 
     plugins = {name for name in names if name.startswith("pulumi-resource-")}
     assert plugins == {f"pulumi-resource-{name}" for name in pulumi_stack.LOCAL_PLUGINS}

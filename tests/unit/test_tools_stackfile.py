@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stacks import scalars
 from tools import stackfile
 from tools.messages import ToolError
 from tools.paths import State
@@ -115,3 +116,55 @@ def test_encrypted_values_need_the_passphrase_that_encrypted_them(
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", "/its/file")
     generated = stackfile.generate(stack, {}, state)
     assert yaml.safe_load(generated.read_text())["encryptionsalt"] == "v1:the-users"
+
+
+@pytest.mark.parametrize(
+    "value", ["22:22", "yes", '"yes"', "010", '"1e3"', "1e3", '"0o17"', "0x10", "2026-01-02", "~"]
+)
+def test_a_value_reaches_the_engines_as_the_user_wrote_it(
+    tmp_path: Path, state: State, value: str
+) -> None:
+    """Both the CLI and the lab's engine read the generated file as YAML 1.2."""
+    stack = written(tmp_path, f"{DEV}  k3s:other: {value}\n")
+    generated = stackfile.generate(stack, {}, state)
+
+    as_written = scalars.load((tmp_path / "Pulumi.dev.yaml").read_text())["config"]
+    assert scalars.load(generated.read_text())["config"] == as_written
+
+
+def test_texts_that_only_old_yaml_takes_for_more_stay_texts(tmp_path: Path) -> None:
+    stack = written(tmp_path, f"{DEV}  k3s:a: 22:22\n  k3s:b: yes\n  k3s:c: 52:54:00:12:34:56\n")
+
+    assert [stack.config[f"k3s:{key}"] for key in "abc"] == ["22:22", "yes", "52:54:00:12:34:56"]
+
+
+def test_all_platforms_of_a_stack_are_known_its_own_first(tmp_path: Path) -> None:
+    stack = written(
+        tmp_path,
+        """\
+config:
+  k3s:platform: aws
+  k3s:groups:
+    server: {role: server, count: 3}
+    agent: {role: agent, count: 1, platform: digitalocean}
+    home: {role: agent, nodes: [shed], platform: existing}
+    more: {role: agent, count: 1, platform: digitalocean}
+""",
+    )
+
+    assert stack.platforms == ["aws", "digitalocean", "existing"]
+    assert stack.platform == "aws, digitalocean and existing"
+    assert not stack.is_local
+
+
+def test_a_group_that_is_named_secure_is_no_encrypted_value(tmp_path: Path) -> None:
+    groups = "k3s:groups: {secure: {role: server, count: 1}}"
+    stack = written(tmp_path, f"config:\n  k3s:platform: local\n  {groups}\n")
+
+    assert stack.is_local
+    assert not stack.has_secrets
+
+
+@pytest.mark.parametrize("key", ["platform", "k3s:platform", "k3s:config:platform"])
+def test_keys_are_read_in_every_form_that_the_cli_takes(tmp_path: Path, key: str) -> None:
+    assert written(tmp_path, f"config:\n  {key}: local\n").is_local

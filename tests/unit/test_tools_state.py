@@ -1,13 +1,15 @@
 """What engines are told of where state and secrets are."""
 
 import json
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
 from tools import state
-from tools.paths import Cache, State
+from tools.messages import ToolError
+from tools.paths import LAB_PLUGINS, Cache, State
 from tools.stackfile import StackFile
 
 LOCAL = StackFile("dev", Path("Pulumi.dev.yaml"), {"config": {"k3s:platform": "local"}})
@@ -43,6 +45,38 @@ def test_a_stack_on_a_cloud_keeps_the_users_own_pulumi(
     assert env["PULUMI_BACKEND_URL"] == "https://api.pulumi.com"
     assert "PULUMI_HOME" not in env
     assert not where[0].root.exists()
+
+
+def test_the_labs_plugins_never_win_over_the_real_ones_on_a_cloud(
+    where: tuple[State, Cache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_ins = where[0].plugins / "tls"
+    monkeypatch.setenv("PATH", os.pathsep.join(["/bin", str(LAB_PLUGINS), str(stand_ins), "/x"]))
+
+    assert state.environment(CLOUD, *where)["PATH"] == f"/bin{os.pathsep}/x"
+
+
+def test_the_backend_of_the_clone_is_refused_for_a_cloud(
+    where: tuple[State, Cache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", where[0].backend.as_uri())
+
+    state.refuse_own_backend(LOCAL, where[0])
+    with pytest.raises(ToolError, match=r"PULUMI_BACKEND_URL=.* name a backend of yours"):
+        state.refuse_own_backend(CLOUD, where[0])
+
+
+def test_a_stack_does_not_move_to_a_cloud_while_its_nodes_are_here(
+    where: tuple[State, Cache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    state.refuse_own_backend(CLOUD, where[0])
+    checkpoint = where[0].checkpoint(CLOUD.name)
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_text(json.dumps({"checkpoint": {"latest": {"resources": [{"urn": "x"}]}}}))
+
+    with pytest.raises(ToolError, match="make destroy STACK=prod"):
+        state.refuse_own_backend(CLOUD, where[0])
 
 
 def test_the_passphrase_is_made_once_and_is_private(where: tuple[State, Cache]) -> None:
