@@ -1,4 +1,4 @@
-"""The tls provider: private keys.
+"""The tls provider: private keys, and the public key of one that is given.
 
 Formats and defaults: hashicorp/terraform-provider-tls, which the official plugin bridges.
 """
@@ -9,19 +9,24 @@ import hashlib
 from types import MappingProxyType
 
 import pulumi_tls
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_pem_private_key,
+    load_ssh_private_key,
 )
 
-from lab.engine.values import Properties
+from lab.engine.values import Properties, reveal
 from lab.plugins.generated import Generated
+from lab.plugins.refused import RefusedError
+from lab.plugins.resource import Operation
 from lab.plugins.sdk import inputs_of
 from lab.plugins.serve import Provider
-from lab.plugins.shapes import Problem
+from lab.plugins.shapes import Object, Problem, Scalar, check
 
 _Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 _ALGORITHMS = ("RSA", "ECDSA", "ED25519")
@@ -31,6 +36,8 @@ _CURVES: dict[str, type[ec.EllipticCurve]] = {
     "P384": ec.SECP384R1,
     "P521": ec.SECP521R1,
 }
+_TEXT = Scalar("a string", (str,))
+_GIVEN = Object("getPublicKey", {"privateKeyOpenssh": _TEXT, "privateKeyPem": _TEXT})
 _RSA_BITS = 1024  # the least that both Go's and OpenSSL's generators make
 
 
@@ -116,7 +123,66 @@ def _openssh_forms(key: _Key) -> dict[str, str]:
     return dict(zip(names, forms, strict=True))
 
 
+def check_get_public_key(arguments: Properties) -> list[Problem]:
+    """Exactly one of the two forms, as the provider's schema has it (ExactlyOneOf)."""
+    problems = list(check(_GIVEN, "", arguments))
+    given = [name for name in sorted(_GIVEN.properties) if arguments.get(name) is not None]
+    if len(given) != 1:
+        which = " and ".join(given) or "neither form"
+        problems.append(
+            ("privateKeyPem", f"{which} was given — write one of {', '.join(_GIVEN.properties)}")
+        )
+    return problems
+
+
+async def get_public_key(operation: Operation, arguments: Properties) -> Properties:  # noqa: ARG001
+    """The public key of a private one. Secrecy is the engine's: the answer bears no marks."""
+    ((name, text),) = ((k, v) for k, v in reveal(arguments).items() if v is not None)
+    key = await asyncio.to_thread(_read, name, text)
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    forms = {**_pem_forms(key), **_openssh_forms(key)}
+    return {
+        name: text,
+        "algorithm": _algorithm(key),
+        "id": hashlib.sha1(public, usedforsecurity=False).hexdigest(),
+        **{form: value for form, value in forms.items() if form.startswith("publicKey")},
+    }
+
+
+def _read(name: str, text: str) -> _Key:
+    """The key in a text, which itself is never told. In the place of OpenSSH's form the older
+    ones are taken too, as Go's ``ssh.ParseRawPrivateKey`` takes them."""
+    is_openssh = name == "privateKeyOpenssh" and "BEGIN OPENSSH PRIVATE KEY" in text
+    load = load_ssh_private_key if is_openssh else load_pem_private_key
+    try:
+        key = load(text.encode(), None)
+    except TypeError as error:
+        raise RefusedError(
+            f"{name}: the key is encrypted — nobody is there to type a passphrase — write a key "
+            "without one (ssh-keygen -p makes it so)"
+        ) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise RefusedError(
+            f"{name}: not a private key of that form — write the whole file, from -----BEGIN to "
+            "the last line"
+        ) from error
+    if not isinstance(key, _Key):
+        raise RefusedError(f"{name}: a key of another kind — write one of {', '.join(_ALGORITHMS)}")
+    return key
+
+
+def _algorithm(key: _Key) -> str:
+    if isinstance(key, rsa.RSAPrivateKey):
+        return "RSA"
+    return "ECDSA" if isinstance(key, ec.EllipticCurvePrivateKey) else "ED25519"
+
+
 def provider(engine: str | None) -> Provider:
     """The plugin, with the address of the engine that started it."""
     private_key = PrivateKey(inputs_of(pulumi_tls.PrivateKeyArgs, "PrivateKey"))
-    return Provider("tls", {"tls:index/privateKey:PrivateKey": private_key}, engine=engine)
+    return Provider(
+        "tls",
+        {"tls:index/privateKey:PrivateKey": private_key},
+        {"tls:index/getPublicKey:getPublicKey": (check_get_public_key, get_public_key)},
+        engine,
+    )
