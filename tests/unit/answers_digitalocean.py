@@ -37,8 +37,13 @@ def _droplet(name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "dropletUrn": f"do:droplet:{number(name)}",
         "ipv4Address": address(_OWN, name),
         "ipv4AddressPrivate": address(_PRIVATE, name),
-        "ipv6Address": address(_IPV6, name) if inputs.get("ipv6") else "",
+        "ipv6Address": _with_zeros(address(_IPV6, name)) if inputs.get("ipv6") else "",
     }
+
+
+def _with_zeros(ipv6: str) -> str:
+    """As DigitalOcean tells an IPv6 address."""
+    return ipaddress.ip_address(ipv6).exploded
 
 
 def _reserved_ip(name: str, _: Mapping[str, Any]) -> dict[str, Any]:

@@ -158,6 +158,16 @@ def opened(count: int) -> dict[str, object]:
         ),
         (
             {
+                "groups": {
+                    "server": SERVER | {"platform": "aws"},
+                    "a": {"role": "agent", "count": 250},
+                    "b": {"role": "agent", "count": 250},
+                },
+            },
+            "groups: 1002 sources of udp 51820 — a firewall's rule takes 1000 — write wider",
+        ),
+        (
+            {
                 "network": {"ipv6": True},
                 "access": {"ssh": ["203.0.113.0/24"], "api": ["2001:db8::/48"]},
             },

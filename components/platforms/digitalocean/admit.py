@@ -1,5 +1,6 @@
 """The cluster's rows as cloud firewalls: one for the servers' tag, one for the agents'."""
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -100,4 +101,4 @@ def _ipv6(groups: Sequence[plan.Group], names: Names) -> list[pulumi.Output[str]
 
 def _host(address: str) -> str:
     """One address as a CIDR."""
-    return f"{address}/{128 if ':' in address else 32}"
+    return str(ipaddress.ip_network(address))

@@ -1,5 +1,6 @@
 """Nodes as Droplets, with what belongs to each: host key, reserved IP, volumes."""
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,8 +126,13 @@ def _user_data(
 
 
 def _ipv6(droplet: digitalocean.Droplet, making: Making) -> pulumi.Output[str] | None:
-    """The VPC has no IPv6: the Droplet's own address is its private one as well."""
-    return droplet.ipv6_address if making.shared.network.ipv6 else None
+    """The VPC has no IPv6: the Droplet's own address is its private one as well.
+
+    DigitalOcean tells it with all its zeros, k3s and firewalls without them.
+    """
+    if not making.shared.network.ipv6:
+        return None
+    return droplet.ipv6_address.apply(lambda told: ipaddress.IPv6Address(told).compressed)
 
 
 def _public(
@@ -135,6 +141,8 @@ def _public(
     """The addresses that stay: a Droplet's own do for its life, a reserved IP outlives it."""
     if not limits.has_reserved_ip(making.shared.network, group.role):
         return own, None
+    # In the project it goes with its Droplet, and cannot be moved by itself:
+    # https://github.com/digitalocean/terraform-provider-digitalocean/issues/1264
     reserved = digitalocean.ReservedIp(
         f"{name}-reserved-ip",
         region=making.settings.region,
@@ -142,7 +150,6 @@ def _public(
         droplet_id=droplet.id.apply(int),
         opts=making.kept(),
     )
-    _belongs(f"{name}-reserved-ip", reserved.reserved_ip_urn, reserved, making)
     return Addresses(ipv4=reserved.ip_address, ipv6=own.ipv6), reserved
 
 
@@ -177,7 +184,7 @@ def _disk(
         tags=[making.network.tag.name],
         opts=making.kept(),
     )
-    _belongs(name, volume.volume_urn, volume, making)
+    membership = _belongs(name, volume.volume_urn, volume, making)
     attachment = digitalocean.VolumeAttachment(
         f"{name}-attachment",
         droplet_id=droplet.id.apply(int),
@@ -187,7 +194,7 @@ def _disk(
             # A Droplet shuts down and then lets go of its volumes: nothing is torn from it.
             deleted_with=droplet,
             # The provider waits for its turn on a Droplet when it attaches, not when it assigns.
-            depends_on=[attached] if attached else [],
+            depends_on=[membership, *([attached] if attached else [])],
         ),
     )
     return attachment.id.apply(lambda _: naming.device(node, number))
