@@ -1,13 +1,17 @@
-"""A web server on the loopback address with files as official releases lay them out."""
+"""A web server with files as official releases lay them out."""
 
 import hashlib
 import io
+import socket
 import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
+
+# Which Python's own socket module does not name before 3.14.
+_IP_FREEBIND = 15
 
 
 class ReleaseServer:
@@ -71,11 +75,11 @@ def sums_file(files: dict[str, bytes]) -> bytes:
 
 
 @contextmanager
-def serving() -> Iterator[ReleaseServer]:
-    """A server on a free port, gone at the end."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as http:
+def serving(address: str = "127.0.0.1") -> Iterator[ReleaseServer]:
+    """A server on a free port of an IPv4 address, loopback's if none is given; gone at the end."""
+    with _Server((address, 0), _Handler) as http:
         http.daemon_threads = True
-        server = ReleaseServer(f"http://127.0.0.1:{http.server_port}")
+        server = ReleaseServer(f"http://{address}:{http.server_port}")
         http.releases = server  # type: ignore[attr-defined]
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -87,6 +91,13 @@ def serving() -> Iterator[ReleaseServer]:
                 event.set()
             http.shutdown()
             thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    def server_bind(self) -> None:
+        # A bridge has its address only once a node is on it: ip(7), IP_FREEBIND.
+        self.socket.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        super().server_bind()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -5,6 +5,7 @@ https://cloudinit.readthedocs.io/en/22.4.2/topics/datasources/nocloud.html.
 """
 
 import hashlib
+import platform
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +14,13 @@ from pathlib import Path
 
 import yaml
 
+from components import scripts
+from components.platforms import cloudinit
 from lab.nodes.build import build_lock, image_exists
+
+ARCH = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+_SCRIPTS = Path(__file__).resolve().parents[2] / "components" / "k3s" / "scripts"
+_PREPARE = ("lib", "cloud_init", "metadata", "release", "prepare")
 
 _REPOSITORY = "localhost/k3s-test-cloud"
 _SEED = "/var/lib/cloud/seed/nocloud"
@@ -73,6 +80,24 @@ def schema(image: str, user_data: str) -> "subprocess.CompletedProcess[str]":
             timeout=60,
             check=False,
         )
+
+
+def prepare_script(**changes: str) -> str:
+    """What prepare's shell reads on a server whose release is uploaded; `changes` say otherwise."""
+    variables = {
+        "NODE": "node",
+        "STEP": "prepare",
+        "ROLE": "server",
+        "ARCH": ARCH,
+        "BACKEND": "vxlan",
+        "UPLOADER": "root",
+        "STORE": "/var/lib/k3s-artifacts/v0",
+        "BASE_URL": "",
+        "METADATA": "",
+        "CLOUD_INIT": "",
+        "FIRST_BOOT_UNIT": cloudinit.FIRST_BOOT_UNIT,
+    }
+    return scripts.compose([_SCRIPTS / f"{part}.sh" for part in _PREPARE], variables | changes)
 
 
 def _build(reference: str, containerfile: str, files: dict[str, str]) -> None:
