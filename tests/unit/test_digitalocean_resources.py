@@ -1,10 +1,12 @@
 """The staging stack on DigitalOcean, as the program registers it, plain and with more asked."""
 
 import ipaddress
+from collections.abc import Mapping
 
 import pytest
 import yaml
 
+from tests.unit import answers_digitalocean
 from tests.unit.program import run_stack
 from tests.unit.recorder import Recording, Registration
 
@@ -277,6 +279,41 @@ def test_the_balancer_is_told_of_ipv4_addresses_alone(dual: Recording) -> None:
     balancer = one(dual, "LoadBalancer", "staging-balancer").inputs
     assert balancer["networkStack"] == "IPV4"
     assert not [entry for entry in balancer["firewall"]["allows"] if entry.count(":") > 1]
+
+
+def test_a_droplet_that_was_made_without_ipv6_is_told_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = answers_digitalocean.outputs
+
+    def without(token: str, name: str, inputs: Mapping[str, object]) -> dict[str, object]:
+        known = told(token, name, inputs)
+        return known | {"ipv6Address": ""} if name == "staging-agent-1" else known
+
+    monkeypatch.setattr(answers_digitalocean, "outputs", without)
+    with pytest.raises(ValueError, match="ipv6: staging-agent-1 was made without IPv6 — "):
+        run_stack("staging", {"network": {"ipv6": True}})
+
+
+def test_one_more_agent_is_its_own_resources_and_one_entry_at_the_balancer(
+    plain: Recording,
+) -> None:
+    groups = {
+        "server": {"role": "server", "count": 1, "size": "small"},
+        "agent": {"role": "agent", "count": 3, "size": "medium"},
+    }
+    larger = run_stack("staging", {"groups": groups})
+    before = {(r.type, r.name): r.inputs for r in plain.registrations}
+    after = {(r.type, r.name): r.inputs for r in larger.registrations}
+    assert {name for kind, name in before if before[kind, name] != after[kind, name]} == {
+        "staging-balancer"
+    }
+    assert all(name.startswith("staging-agent-3") for _, name in after.keys() - before.keys())
+    allows = [
+        one(recording, "LoadBalancer", "staging-balancer").inputs["firewall"]["allows"]
+        for recording in (plain, larger)
+    ]
+    assert allows[1][:-1] == allows[0]
 
 
 def test_cloud_balancers_come_in_from_the_vpc_and_nowhere_else() -> None:

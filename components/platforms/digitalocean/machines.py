@@ -50,7 +50,7 @@ def _machine(name: str, group_name: str, group: NodeGroup, making: Making) -> Ma
     host_key = PrivateKey(f"{name}-host-key", algorithm="ED25519", opts=making.opts)
     droplet = _droplet(name, group, host_key, making)
     _belongs(name, droplet.droplet_urn, droplet, making)
-    own = Addresses(ipv4=droplet.ipv4_address, ipv6=_ipv6(droplet, making))
+    own = Addresses(ipv4=droplet.ipv4_address, ipv6=_ipv6(name, droplet, making))
     public, attached = _public(name, group, droplet, own, making)
     return Machine(
         name=name,
@@ -125,14 +125,22 @@ def _user_data(
     )
 
 
-def _ipv6(droplet: digitalocean.Droplet, making: Making) -> pulumi.Output[str] | None:
-    """The VPC has no IPv6: the Droplet's own address is its private one as well.
-
-    DigitalOcean tells it with all its zeros, k3s and firewalls without them.
-    """
+def _ipv6(name: str, droplet: digitalocean.Droplet, making: Making) -> pulumi.Output[str] | None:
+    """The VPC has no IPv6: the Droplet's own address is its private one as well."""
     if not making.shared.network.ipv6:
         return None
-    return droplet.ipv6_address.apply(lambda told: ipaddress.IPv6Address(told).compressed)
+    return droplet.ipv6_address.apply(lambda told: _without_zeros(name, told))
+
+
+def _without_zeros(node: str, ipv6: str) -> str:
+    """As k3s and firewalls write the address; DigitalOcean tells it with all its zeros."""
+    if not ipv6:
+        # https://docs.digitalocean.com/products/networking/ipv6/how-to/enable/
+        raise ValueError(
+            f"network.ipv6: {node} was made without IPv6 — a Droplet's image sets it up on its "
+            "first boot only — take the node out and put it back, or leave network.ipv6 out"
+        )
+    return ipaddress.IPv6Address(ipv6).compressed
 
 
 def _public(
