@@ -36,6 +36,11 @@ class Image:
     region: str
     id: str
 
+    @property
+    def age(self) -> list[int]:
+        """The serial as it counts: 20261105.10 comes after 20261105.9."""
+        return [int(number) for number in re.findall(r"\d+", self.serial)]
+
 
 def run(name: str) -> None:
     """Prints the newest images to pin, as a line for the stack file."""
@@ -101,7 +106,7 @@ def pick(images: Sequence[Image], region: str, architectures: Iterable[str]) -> 
 def _newest(images: Sequence[Image], arch: str) -> Image:
     for store in _STORES:
         if found := [image for image in images if (image.arch, image.store) == (arch, store)]:
-            return max(found, key=lambda image: image.serial)
+            return max(found, key=lambda image: image.age)
     known = ", ".join(sorted({image.arch for image in images}))
     raise ToolError(
         f"arch: {arch}", f"{images[0].region} has no image of it", f"write one of {known}"

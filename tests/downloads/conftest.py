@@ -49,5 +49,6 @@ def _point_at(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_RELEASES_URL", f"{address}/releases/sdk")
     monkeypatch.setenv("K3S_RELEASES_URL", f"{address}/k3s-io/k3s/releases/download")
     monkeypatch.setenv("K3S_INSTALLER_URL", f"{address}/k3s-io/k3s")
+    monkeypatch.setenv("UBUNTU_IMAGES_URL", f"{address}/query")
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(platform, "system", lambda: "Linux")

@@ -12,10 +12,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from tests.downloads.release_server import serving
 from tests.unit.test_tools_cluster_api import TABLE, Api, serving_nodes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,12 +31,17 @@ words = [word for word in sys.argv[1:] if word != "--non-interactive"]
 if words == ["version"]:
     print("v3.272.0")
     sys.exit()
-folder = Path(os.environ["PULUMI_BACKEND_URL"].removeprefix("file://"), ".pulumi/stacks/k3s")
+backend = os.environ.get("PULUMI_BACKEND_URL", "")
+folder = Path(backend.removeprefix("file://"), ".pulumi/stacks/k3s")
 with Path(os.environ["STUB"], "asked").open("a") as asked:
-    asked.write(json.dumps({{"words": words, "cwd": os.getcwd()}}) + "\\n")
+    env = {{name: value for name, value in os.environ.items() if name.startswith("PULUMI_")}}
+    note = {{"words": words, "argv": sys.argv[1:], "cwd": os.getcwd(), "env": env}}
+    asked.write(json.dumps(note) + "\\n")
 checkpoint = folder / "dev.json"
 
 def keep(resources):
+    if not backend.startswith("file://"):
+        return  # as with a login: the state is elsewhere
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint.write_text(json.dumps({{"checkpoint": {{"latest": {{"resources": resources}}}}}}))
 
@@ -80,22 +87,27 @@ class User:
         (self.stub / "pulumi").write_text(PULUMI.format(python=sys.executable))
         (self.stub / "pulumi").chmod(0o755)
 
-    def make(self, *words: str) -> "subprocess.CompletedProcess[str]":
+    def make(self, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         env = {
             "PATH": f"{self.stub}{os.pathsep}/usr/bin{os.pathsep}/bin",
             "HOME": str(self.home),
             "STUB": str(self.stub),
             "K3S_PULUMI_CACHE": str(self.stub.parent / "cache"),
             "K3S": "lab",
+            **variables,
         }
         command = [sys.executable, "-m", "tools", *words]
         return subprocess.run(
             command, cwd=self.clone, env=env, capture_output=True, text=True, check=False
         )
 
+    def notes(self) -> list[dict[str, Any]]:
+        """How the CLI was asked: its words, its folder, and Pulumi's own variables."""
+        asked = self.stub / "asked"
+        return [json.loads(line) for line in asked.read_text().splitlines()]
+
     def asked(self) -> list[list[str]]:
-        lines = (self.stub / "asked").read_text().splitlines()
-        return [json.loads(line)["words"] for line in lines]
+        return [note["words"] for note in self.notes()]
 
     @property
     def kubeconfig(self) -> Path:
@@ -149,6 +161,16 @@ def test_the_cli_is_asked_with_a_file_of_its_own_and_the_users_stays(user: User)
     assert (user.clone / "Pulumi.dev.yaml").read_text() == DEV
 
 
+def test_the_generated_file_still_says_where_it_comes_from_once_the_cli_has_salted_it(
+    user: User,
+) -> None:
+    user.make("up")
+
+    generated = (user.clone / ".state" / "config" / "Pulumi.dev.yaml").read_text()
+    assert generated.startswith("# Made by `make` from Pulumi.dev.yaml")
+    assert generated.count("encryptionsalt:") == 1
+
+
 def test_a_second_up_makes_no_second_stack(user: User) -> None:
     user.make("up")
     user.make("up")
@@ -162,6 +184,7 @@ def test_the_kubeconfig_is_private_on_disk_and_alone_on_standard_output(user: Us
     user.make("up")
 
     assert stat.S_IMODE(user.kubeconfig.stat().st_mode) == 0o600
+    assert stat.S_IMODE((user.clone / ".state").stat().st_mode) == 0o700
     assert user.make("kubeconfig").stdout == user.kubeconfig.read_text()
 
 
@@ -223,3 +246,140 @@ def test_mistakes_in_the_stack_file_are_told_before_anything_is_built(user: User
     assert "groups.server.cuont: 1 — there is no such setting — write count" in run.stderr
     assert "node image" not in run.stderr
     assert not (user.stub / "asked").exists()
+
+
+STAGING = """\
+# Comments of the user.
+config:
+  k3s:platform: digitalocean
+  k3s:groups:
+    server: {role: server, count: 1}
+    agent: {role: agent, count: 1}
+  k3s:k3s: {version: v1.35.6+k3s1}
+  k3s:access: {ssh: [203.0.113.0/24], api: [203.0.113.0/24]}
+  k3s:digitalocean: {region: fra1}
+"""
+LOGIN = {"K3S": "", "PULUMI_CONFIG_PASSPHRASE": "the user's own"}
+
+
+@pytest.fixture
+def on_a_cloud(user: User) -> User:
+    """The same with a stack on a cloud, and a login to a backend of the user's."""
+    (user.clone / "Pulumi.staging.yaml").write_text(STAGING)
+    return user
+
+
+def test_a_stack_on_a_cloud_is_brought_up_in_the_users_own_pulumi(on_a_cloud: User) -> None:
+    done = on_a_cloud.make("up", "--stack", "staging", **LOGIN)
+
+    assert done.returncode == 0, done.stderr
+    up, outputs = on_a_cloud.notes()
+    assert up["argv"] == ["up", "--stack", "staging"]
+    assert up["cwd"] == str(on_a_cloud.clone)
+    for note in (up, outputs):
+        assert note["env"] == {
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_CONFIG_PASSPHRASE": "the user's own",
+        }
+    assert (on_a_cloud.clone / "Pulumi.staging.yaml").read_text() == STAGING
+
+
+def test_only_the_kubeconfig_of_a_stack_on_a_cloud_is_kept_here(on_a_cloud: User) -> None:
+    done = on_a_cloud.make("up", "--stack", "staging", **LOGIN)
+
+    kubeconfig = on_a_cloud.clone / ".state" / "kubeconfig" / "staging.yaml"
+    assert done.stdout.endswith(f"export KUBECONFIG={kubeconfig}\n")
+    kept = [path for path in (on_a_cloud.clone / ".state").rglob("*") if path.is_file()]
+    assert kept == [kubeconfig]
+    assert stat.S_IMODE(kubeconfig.stat().st_mode) == 0o600
+    assert stat.S_IMODE((on_a_cloud.clone / ".state").stat().st_mode) == 0o700
+
+
+def test_unattended_it_asks_nothing_and_leaves_no_kubeconfig(on_a_cloud: User) -> None:
+    done = on_a_cloud.make("up", "--stack", "staging", "--unattended", **LOGIN)
+
+    assert done.returncode == 0, done.stderr
+    (up,) = on_a_cloud.notes()
+    assert up["argv"] == ["up", "--stack", "staging", "--yes", "--non-interactive"]
+    assert not (on_a_cloud.clone / ".state").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("preview", ["preview", "--stack", "staging"]),
+        ("refresh", ["refresh", "--stack", "staging"]),
+        ("destroy", ["destroy", "--stack", "staging"]),
+        ("outputs", ["stack", "output", "--stack", "staging"]),
+    ],
+)
+def test_other_commands_ask_the_users_own_pulumi_too(
+    on_a_cloud: User, command: str, words: list[str]
+) -> None:
+    done = on_a_cloud.make(command, "--stack", "staging", **LOGIN)
+
+    assert done.returncode == 0, done.stderr
+    (note,) = on_a_cloud.notes()
+    assert note["argv"] == words
+    assert "PULUMI_BACKEND_URL" not in note["env"]
+    assert not (on_a_cloud.clone / ".state").exists()
+
+
+def test_nodes_and_kubeconfig_of_a_stack_on_a_cloud_come_from_its_outputs(on_a_cloud: User) -> None:
+    assert on_a_cloud.make("nodes", "--stack", "staging", **LOGIN).stdout == f"{TABLE}\n"
+    kubeconfig = json.loads((on_a_cloud.stub / "outputs").read_text())["kubeconfig"]
+    assert on_a_cloud.make("kubeconfig", "--stack", "staging", **LOGIN).stdout == kubeconfig
+
+
+@pytest.mark.parametrize("command", ["up", "preview"])
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        (
+            {"ENGINE": "lab", "K3S": ""},
+            "ENGINE=lab for stack staging on digitalocean — the lab's engine is for nodes on this "
+            "machine alone — leave ENGINE= out: the official Pulumi CLI drives this stack",
+        ),
+        (
+            {"K3S": "lab"},
+            "K3S=lab for a stack on digitalocean — the lab's k3s is for nodes on this machine — "
+            "leave K3S= out",
+        ),
+    ],
+)
+def test_what_is_of_the_lab_is_refused_in_one_line_and_nothing_is_asked(
+    on_a_cloud: User, command: str, variables: dict[str, str], message: str
+) -> None:
+    done = on_a_cloud.make(command, "--stack", "staging", **variables)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"make {command}: {message}\n"
+    assert not (on_a_cloud.stub / "asked").exists()
+    assert not (on_a_cloud.clone / ".state").exists()
+
+
+def test_without_the_cli_a_stack_on_a_cloud_is_told_what_to_install(on_a_cloud: User) -> None:
+    (on_a_cloud.stub / "pulumi").unlink()
+    with serving() as server:
+        gone = {"PULUMI_RELEASES_URL": server.address, "K3S": ""}
+
+    done = on_a_cloud.make("preview", "--stack", "staging", **gone)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        "make preview: stack staging on digitalocean — only the official Pulumi CLI drives it, "
+        "and the Pulumi CLI is not on the PATH and 127.0.0.1 cannot be reached"
+    )
+    assert line.endswith("install Pulumi (https://www.pulumi.com/docs/install/)")
+
+
+def test_a_backend_that_does_not_know_the_stack_is_told_with_both_ways_on(on_a_cloud: User) -> None:
+    (on_a_cloud.stub / "outputs").unlink()
+
+    done = on_a_cloud.make("kubeconfig", "--stack", "staging", **LOGIN)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith(
+        "log in to the backend that has it (`pulumi login`), or run `make up STACK=staging`"
+    )

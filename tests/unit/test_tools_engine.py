@@ -177,7 +177,7 @@ def test_the_pinned_cli_is_not_replaced_by_another(machine: Machine) -> None:
     machine.has_cli("v3.250.1")
     machine.forces("pinned")
 
-    with pytest.raises(ToolError, match="ENGINE=pinned — .*cannot be reached"):
+    with pytest.raises(ToolError, match=r"ENGINE=pinned — .*cannot be reached"):
         machine.choose(CLOUD)
 
 
