@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from tests.unit.program import run_stack
+from tests.unit import recordings
 from tests.unit.recorder import CA_HASH, Recording, Registration, Secret
 from tests.unit.stackfiles import ROOT
 
@@ -41,7 +41,7 @@ def path(stack: str) -> Path:
 
 def text(stack: str) -> str:
     """The snapshot of what the stack registers today."""
-    return rendered(stack, run_stack(stack))
+    return rendered(stack, recordings.of(stack))
 
 
 def rendered(stack: str, recording: Recording) -> str:

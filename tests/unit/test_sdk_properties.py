@@ -2,20 +2,19 @@
 
 import pytest
 
-from tests.unit import sdk
-from tests.unit.program import run_stack
+from tests.unit import recordings, sdk
 
 
 @pytest.mark.parametrize("stack", ["dev", "staging", "production", "hybrid"])
 def test_every_input_is_a_property_of_the_pinned_sdk(stack: str) -> None:
-    made = [r for r in run_stack(stack).registrations if r.request.custom]
+    made = [r for r in recordings.of(stack).registrations if r.request.custom]
     strange = {f"{r.type} {r.name}": sdk.strangers(r.type, r.inputs) for r in made}
     assert not {name: paths for name, paths in strange.items() if paths}
 
 
 @pytest.mark.parametrize("stack", ["staging", "production", "hybrid"])
 def test_only_properties_of_the_pinned_sdk_are_ignored_replaced_on_or_hidden(stack: str) -> None:
-    for resource in run_stack(stack).registrations:
+    for resource in recordings.of(stack).registrations:
         request = resource.request
         named = {*request.ignoreChanges, *request.replaceOnChanges}
         known = sdk.properties(resource.type) if request.custom else set()

@@ -5,8 +5,7 @@ import re
 import pytest
 import yaml
 
-from tests.unit import snapshot
-from tests.unit.program import run_stack
+from tests.unit import recordings, snapshot
 from tests.unit.recorder import Secret
 
 
@@ -28,20 +27,20 @@ def test_a_snapshot_holds_no_secret_and_no_script(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", snapshot.STACKS)
 def test_no_secret_is_registered_in_clear(stack: str) -> None:
-    for resource in run_stack(stack).registrations:
+    for resource in recordings.of(stack).registrations:
         assert not _secrets_in_clear(resource.marked), f"{resource.type} {resource.name}"
 
 
 @pytest.mark.parametrize("stack", snapshot.STACKS)
 def test_what_a_resource_names_is_there(stack: str) -> None:
-    recording = run_stack(stack)
+    recording = recordings.of(stack)
     names = {resource.name for resource in recording.registrations}
     for resource in recording.registrations:
         assert resource.dependencies <= names, resource.name
 
 
 def test_a_snapshot_says_what_a_reviewer_asks() -> None:
-    shown = yaml.safe_load(snapshot.rendered("dev", run_stack("dev")))
+    shown = yaml.safe_load(snapshot.rendered("dev", recordings.of("dev")))
     registration = shown["command:remote:Command"]["dev-agent-1-registration"]
     assert registration["parent"] == "dev"
     assert registration["deleteBeforeReplace"] is True
@@ -54,9 +53,9 @@ def test_a_snapshot_says_what_a_reviewer_asks() -> None:
 
 
 def test_a_changed_setting_shows_in_the_lines_that_it_changes() -> None:
-    before = snapshot.rendered("dev", run_stack("dev")).splitlines()
+    before = snapshot.rendered("dev", recordings.of("dev")).splitlines()
     settings = {"version": "v1.35.6+k3s1", "disable": ["traefik"]}
-    after = snapshot.rendered("dev", run_stack("dev", {"k3s": settings})).splitlines()
+    after = snapshot.rendered("dev", recordings.of("dev", {"k3s": settings})).splitlines()
     gone = [line.strip() for line in before if line not in after]
     assert set(gone) == {"- servicelb", "- metrics-server"}
 
