@@ -57,7 +57,13 @@ def parse(
         for details in error.errors():
             _take_out(values, details["loc"])
     draft = Draft(**{key: _part(key, values) for key in Draft.__dataclass_fields__})
-    found += problems(stack, draft, operator_key_given=operator_key_given)
+    # A part that is there and cannot be read is not missing.
+    unread = {key for key in raw if getattr(draft, key, ...) is None}
+    found += [
+        problem
+        for problem in problems(stack, draft, operator_key_given=operator_key_given)
+        if problem.given is not None or problem.key not in unread
+    ]
     if found or settings is None:
         raise SettingsError(list({str(problem): problem for problem in found}.values()))
     return settings

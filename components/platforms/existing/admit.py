@@ -1,0 +1,127 @@
+"""What makes a host the cluster's and lets its peers in, and what lets go of it in the end."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pulumi
+from pulumi_command import remote
+
+from components import scripts
+from components.platforms import plan
+from components.platforms.existing import nftables
+from components.platforms.existing.nftables import Admission
+from components.platforms.machine import Machine
+from components.platforms.plan import Group, Outside, Peer, Rule
+from components.platforms.platform import Shared
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+# When the host is let go of, k3s's own uninstaller runs: it ends all pods first.
+_SECONDS = 300
+_GROUPS = {"server": "servers", "agent": "agents"}
+
+
+def admit(
+    hosts: Sequence[Machine],
+    machines: Sequence[Machine],
+    *,
+    shared: Shared,
+    registration: Machine | None,
+    opts: pulumi.ResourceOptions,
+) -> list[pulumi.Resource]:
+    """One command a host. `machines` are all of the cluster, `registration` is the host at which
+    nodes join, if it is one of these."""
+    made: list[pulumi.Resource] = []
+    for host in hosts:
+        rules = _rules(host, machines, shared, is_registration=host is registration)
+        admitted = [(rule, _sources(rule, host, machines)) for rule in rules]
+        made.append(_command(host, shared.cluster, admitted, opts))
+    return made
+
+
+def _rules(
+    host: Machine, machines: Sequence[Machine], shared: Shared, *, is_registration: bool
+) -> list[Rule]:
+    targets = {_GROUPS[host.role], *(["registration address"] if is_registration else [])}
+    return [
+        rule
+        for rule in plan.plan(shared.rows, machines, host.network)
+        # The table never closes SSH nor ICMP, so there is nothing to let in.
+        if rule.target in targets and rule.row.name != "ssh" and rule.row.protocol != "icmp"
+    ]
+
+
+def _sources(rule: Rule, host: Machine, machines: Sequence[Machine]) -> list[pulumi.Input[str]]:
+    """Addresses and CIDRs; none for balancers, which existing hosts do not have."""
+    source = rule.source
+    others = [machine for machine in machines if machine is not host]
+    neighbours = [machine for machine in others if machine.network == host.network]
+    if isinstance(source, Outside):
+        return [str(source.cidr)]
+    if isinstance(source, Group):
+        role = {group: role for role, group in _GROUPS.items()}[source.name]
+        return [a for m in neighbours if m.role == role for a in _private(m)]
+    if isinstance(source, Peer):
+        # A neighbour's packets to a public address may come from its private one.
+        inside = [a for m in neighbours if m.name == source.name for a in _private(m)]
+        return [*(a for m in others if m.name == source.name for a in m.sources()), *inside]
+    return []
+
+
+def _private(machine: Machine) -> list[pulumi.Output[str]]:
+    return [a for a in (machine.private.ipv4, machine.private.ipv6) if a is not None]
+
+
+def _command(
+    host: Machine,
+    cluster: str,
+    admitted: Sequence[tuple[Rule, Sequence[pulumi.Input[str]]]],
+    opts: pulumi.ResourceOptions,
+) -> remote.Command:
+    """No triggers: they would replace it, and its `delete` would look for the host that was there
+    before, with its old key. A host that was made anew has another connection, which is enough for
+    `create` to run again."""
+    name = f"k3s-{cluster}"
+    known = pulumi.Output.all(*(pulumi.Output.all(*sources) for _, sources in admitted))
+    text = known.apply(
+        lambda found: nftables.table(
+            name,
+            _merged([rule for rule, _ in admitted], found),
+            ssh_port=host.ssh.port,
+        )
+    )
+    files = ("claim", "firewall", "uninstall", "host")
+    return remote.Command(
+        f"{host.name}-host",
+        connection=host.ssh.connection(),
+        create=_line("create", host),
+        delete=_line("delete", host),
+        stdin=scripts.standard_input(
+            [_SCRIPTS / f"{file}.sh" for file in files],
+            {"NODE": host.name, "CLUSTER": cluster, "TABLE": name, "RULES": text},
+        ),
+        logging=remote.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=opts,
+    )
+
+
+def _line(action: str, host: Machine) -> str:
+    return scripts.command(action, f"host:{host.name}", user=host.ssh.user, seconds=_SECONDS)
+
+
+def _merged(rules: Sequence[Rule], sources: Sequence[Sequence[str]]) -> list[Admission]:
+    """One admission for each row, whatever the number of its rules."""
+    by_row: dict[str, list[str]] = {}
+    rows = {rule.row.name: rule.row for rule in rules}
+    for rule, addresses in zip(rules, sources, strict=True):
+        by_row.setdefault(rule.row.name, []).extend(addresses)
+    return [
+        Admission(
+            name=name,
+            protocol=rows[name].protocol,
+            ports=rows[name].ports,
+            sources=tuple(sorted(set(addresses))),
+        )
+        for name, addresses in by_row.items()
+        if addresses
+    ]

@@ -1,0 +1,89 @@
+"""The hosts of a group, as the rest of the program knows a node."""
+
+import ipaddress
+
+import pulumi
+
+from components.groups import NodeGroup
+from components.platforms.existing.hosts import Address, Host, JumpHost
+from components.platforms.existing.settings import ExistingSettings
+from components.platforms.machine import Addresses, Machine, Ssh
+from components.platforms.platform import OperatorKey, Shared
+
+# https://kubernetes.io/docs/reference/labels-annotations-taints/#topologykubernetesiozone
+_ZONE = "topology.kubernetes.io/zone"
+
+
+class ExistingHost(pulumi.ComponentResource):
+    """A host of the inventory. Nothing makes or deletes it: it stands for the host in the state."""
+
+    def __init__(self, name: str, host: Host, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("k3s:platforms:ExistingHost", name, None, opts)
+        self.register_outputs({"address": host.address, "hostKey": _key_of(host)})
+
+
+def machines(
+    group_name: str,
+    group: NodeGroup,
+    settings: ExistingSettings,
+    *,
+    shared: Shared,
+    opts: pulumi.ResourceOptions,
+) -> list[Machine]:
+    """A machine for each name in the group's `nodes`."""
+    networks = {node.name: node.network for node in shared.nodes}
+    names = zip(group.node_keys(), group.node_names(shared.cluster, group_name), strict=True)
+    return [
+        _machine(name, group_name, group, settings.hosts[key], networks[name], shared, opts)
+        for key, name in names
+    ]
+
+
+def _machine(
+    name: str,
+    group_name: str,
+    group: NodeGroup,
+    host: Host,
+    network: str,
+    shared: Shared,
+    opts: pulumi.ResourceOptions,
+) -> Machine:
+    return Machine(
+        name=name,
+        group=group_name,
+        role=group.role,
+        arch=host.arch,
+        private=_addresses(host.internal()),
+        public=_addresses(host.external()),
+        ssh=_ssh(host, shared.operator, jump=host.jump),
+        # Another machine in its place has another key, and is made a node anew.
+        id=pulumi.Output.from_input(_key_of(host)),
+        resource=ExistingHost(name, host, opts),
+        network=network,
+        disks=[pulumi.Output.from_input(disk) for disk in host.disks],
+        topology={_ZONE: host.zone} if host.zone else {},
+    )
+
+
+def _addresses(address: Address | None) -> Addresses:
+    if address is None:
+        return Addresses()
+    known = pulumi.Output.from_input(str(address))
+    is_ipv4 = isinstance(address, ipaddress.IPv4Address)
+    return Addresses(ipv4=known) if is_ipv4 else Addresses(ipv6=known)
+
+
+def _ssh(host: JumpHost, operator: OperatorKey, jump: JumpHost | None = None) -> Ssh:
+    return Ssh(
+        host=pulumi.Output.from_input(host.address),
+        user=host.user,
+        port=host.port,
+        private_key=operator.private,
+        host_key=pulumi.Output.from_input(_key_of(host)),
+        jump=_ssh(jump, operator) if jump else None,
+    )
+
+
+def _key_of(host: JumpHost) -> str:
+    """Type and key, without the comment: that may change on the same machine."""
+    return " ".join((host.host_key or "").split()[:2])

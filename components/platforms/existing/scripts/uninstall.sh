@@ -1,0 +1,16 @@
+# shellcheck shell=sh disable=SC2154
+# Takes k3s off the host by its own uninstaller, and what the steps put beside it. Comes after claim.sh.
+
+uninstall_k3s() {
+    for name in k3s-agent-uninstall.sh k3s-uninstall.sh; do
+        if ! [ -x "/usr/local/bin/$name" ]; then continue; fi
+        say "runs $name"
+        log=$("/usr/local/bin/$name" 2>&1) || {
+            printf '%s\n' "$log" | tail -n 25 >&2
+            fail "$name failed — its last words are above — mend the cause, then run it again"
+        }
+    done
+    # The release's files, and the password by which a cluster knew the node.
+    rm -rf /var/lib/k3s-artifacts /etc/rancher/node
+    if [ -d /etc/rancher ]; then rmdir --ignore-fail-on-non-empty /etc/rancher; fi
+}
