@@ -157,7 +157,7 @@ def _which(stack: StackFile, config: Path) -> tuple[str, ...]:
 
 
 def _official(cache: Cache, *, skip_download: bool) -> tuple[Path | None, str]:
-    why = "ENGINE=pinned does not look on the PATH"
+    why = "it is not in the cache folder"
     if forced() != "pinned":
         cli, why = pulumi_cli.on_path()
         if cli is not None:

@@ -291,6 +291,17 @@ def test_no_long_lived_key_of_aws_is_anywhere() -> None:
     assert everything.count("role-to-assume: ${{ vars.AWS_ROLE }}") == 2
 
 
+def test_all_that_a_team_must_set_is_in_the_guide() -> None:
+    guide = (ROOT / "docs" / "pull-requests.md").read_text()
+    everything = "".join(map(text_of, PERMISSIONS))
+    settings = set(re.findall(r"(?:secrets|vars)\.([A-Z_]+)", everything))
+    environments = {f"`{name}{suffix}`" for name in cloud_stacks() for suffix in ("", "-preview")}
+
+    assert settings >= {"PULUMI_ACCESS_TOKEN", "AWS_ROLE", "UP_RUNNER"}
+    assert [name for name in sorted(settings) if f"`{name}`" not in guide] == []
+    assert [name for name in sorted(environments) if name not in guide] == []
+
+
 def test_the_two_commands_of_the_readme_are_run_and_taken_away_again() -> None:
     runs = [
         (step["run"].split(" make ")[-1], step)
