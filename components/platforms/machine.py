@@ -68,7 +68,9 @@ class Ssh:
 
     def _named(self) -> pulumi.Output[str]:
         port = "" if self.port == 22 else f":{self.port}"
-        return pulumi.Output.concat(f"{self.user}@", self.host, port)
+        # Colons would be taken for the port's.
+        host = self.host.apply(lambda address: f"[{address}]" if ":" in address else address)
+        return pulumi.Output.concat(f"{self.user}@", host, port)
 
     def known_hosts(self) -> pulumi.Output[str]:
         """The machine's line of a known_hosts file (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -85,6 +86,26 @@ def _started(folder: Path, port: int) -> Iterator[SshHost]:
     finally:
         process.terminate()
         process.wait(timeout=10)
+
+
+@contextmanager
+def ssh_agent(key: Path, folder: Path) -> Iterator[str]:
+    """OpenSSH's agent with a key in it; gives the path of its socket."""
+    path = str(folder / "agent")
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 5
+        while subprocess.run(
+            ["ssh-add", "-q", str(key)],
+            env={**os.environ, "SSH_AUTH_SOCK": path},
+            stderr=subprocess.DEVNULL,
+            check=False,
+        ).returncode:
+            assert time.monotonic() < deadline, "ssh-agent did not start"
+        yield path
+    finally:
+        agent.terminate()
+        agent.wait(timeout=5)
 
 
 class _Server(asyncssh.SSHServer):

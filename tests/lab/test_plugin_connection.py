@@ -1,9 +1,7 @@
 """The ``connection`` input: who is dialled, how often, as whom, and who must answer."""
 
-import os
 import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ import pytest
 
 from lab.engine.values import Properties
 from tests.lab.plugin_host import Plugin, error_of, running
-from tests.lab.ssh_host import PASSWORD, SshHost
+from tests.lab.ssh_host import PASSWORD, SshHost, ssh_agent
 
 REMOTE = "command:remote:Command"
 
@@ -97,31 +95,12 @@ def test_an_encrypted_private_key_is_opened(command: Plugin, host: SshHost) -> N
     assert "other secret" not in text
 
 
-@contextmanager
-def _agent(key: Path, folder: Path) -> Iterator[str]:
-    path = str(folder / "agent")
-    agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 5
-        while subprocess.run(
-            ["ssh-add", "-q", str(key)],
-            env={**os.environ, "SSH_AUTH_SOCK": path},
-            stderr=subprocess.DEVNULL,
-            check=False,
-        ).returncode:
-            assert time.monotonic() < deadline, "ssh-agent did not start"
-        yield path
-    finally:
-        agent.terminate()
-        agent.wait(timeout=5)
-
-
 @pytest.mark.skipif(not shutil.which("ssh-agent"), reason="needs OpenSSH's ssh-agent")
 def test_the_keys_of_an_agent_are_used(host: SshHost, command: Plugin, tmp_path: Path) -> None:
     key = tmp_path / "key"
     shutil.copy(host.folder / "client_key", key)
     key.chmod(0o600)
-    with _agent(key, tmp_path) as path:
+    with ssh_agent(key, tmp_path) as path:
         given = host.connection(privateKey=None, agentSocketPath=path)
         assert _run(command, given) == "in"
         with running("command", {"SSH_AUTH_SOCK": path}) as plugin:
