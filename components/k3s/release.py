@@ -8,7 +8,7 @@ from components.k3s.artifacts import Downloads, ReleaseFiles
 from components.k3s.settings import K3sSettings
 
 # Outside k3s's own folders, so that k3s's uninstaller leaves what was fetched.
-_STORE = "/var/lib/k3s-artifacts"
+STORE = "/var/lib/k3s-artifacts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def release(settings: K3sSettings, arch: str) -> Release:
     """
     source = folder(settings)
     return Release(
-        store=f"{_STORE}/{settings.version}",
+        store=f"{STORE}/{settings.version}",
         files=ReleaseFiles(arch=arch),
         installer_sha256=artifacts.installer_sha256(source, arch),
         downloads=None if source else _downloads(settings),

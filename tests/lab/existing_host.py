@@ -5,7 +5,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.platforms.existing import admit, nftables
+from components.k3s.release import STORE
+from components.platforms.existing import nftables
+from components.platforms.existing.admit import SCRIPTS
 from components.platforms.existing.nftables import Admission
 from components.scripts import command, compose
 from lab.engine.values import Properties
@@ -14,7 +16,6 @@ from tests.lab.plugin_host import Plugin
 
 REMOTE = "command:remote:Command"
 TABLE = "k3s-lab"
-_FILES = [admit._SCRIPTS / f"{name}.sh" for name in ("claim", "firewall", "uninstall", "host")]
 _SECONDS = 10
 
 
@@ -41,12 +42,12 @@ class ExistingNode:
     ) -> Properties:
         """Inputs of the command that makes the host the cluster's."""
         text = nftables.table(TABLE, admissions, ssh_port=22)
-        variables = {"NODE": node, "CLUSTER": "lab", "TABLE": TABLE, "RULES": text}
+        variables = {"NODE": node, "CLUSTER": "lab", "TABLE": TABLE, "RULES": text, "STORE": STORE}
         return {
             "connection": self.connection(),
             "create": command("create", f"host:{node}", user="root", seconds=60),
             "delete": command("delete", f"host:{node}", user="root", seconds=60),
-            "stdin": compose(_FILES, variables),
+            "stdin": compose(SCRIPTS, variables),
             "addPreviousOutputInEnv": False,
         }
 

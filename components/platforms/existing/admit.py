@@ -7,6 +7,7 @@ import pulumi
 from pulumi_command import remote
 
 from components import scripts
+from components.k3s.release import STORE
 from components.platforms import plan
 from components.platforms.existing import nftables
 from components.platforms.existing.nftables import Admission
@@ -14,7 +15,8 @@ from components.platforms.machine import Machine
 from components.platforms.plan import Group, Outside, Peer, Rule
 from components.platforms.platform import Shared
 
-_SCRIPTS = Path(__file__).parent / "scripts"
+_FOLDER = Path(__file__).parent / "scripts"
+SCRIPTS = [_FOLDER / f"{name}.sh" for name in ("claim", "firewall", "uninstall", "host")]
 # When the host is let go of, k3s's own uninstaller runs: it ends all pods first.
 _SECONDS = 300
 _GROUPS = {"server": "servers", "agent": "agents"}
@@ -89,15 +91,20 @@ def _command(
             ssh_port=host.ssh.port,
         )
     )
-    files = ("claim", "firewall", "uninstall", "host")
     return remote.Command(
         f"{host.name}-host",
         connection=host.ssh.connection(),
         create=_line("create", host),
         delete=_line("delete", host),
         stdin=scripts.standard_input(
-            [_SCRIPTS / f"{file}.sh" for file in files],
-            {"NODE": host.name, "CLUSTER": cluster, "TABLE": name, "RULES": text},
+            SCRIPTS,
+            {
+                "NODE": host.name,
+                "CLUSTER": cluster,
+                "TABLE": name,
+                "RULES": text,
+                "STORE": STORE,
+            },
         ),
         logging=remote.Logging.STDERR,
         add_previous_output_in_env=False,

@@ -52,7 +52,7 @@ class Host(JumpHost):
 
     address: str = Field(
         pattern=r"^[A-Za-z0-9:][A-Za-z0-9.:-]*$",
-        description="the address that SSH and hosts elsewhere reach it by, such as 203.0.113.7",
+        description="address that SSH and hosts elsewhere reach it by, such as 203.0.113.7",
     )
     private_address: Address | None = Field(
         default=None,

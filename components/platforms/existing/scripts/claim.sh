@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2154
 # What the scripts of this folder share, and whose this host is. They arrive in one text on standard
-# input, after assignments of NODE (name of the node), CLUSTER, TABLE and RULES.
+# input, after assignments of NODE (name of the node), CLUSTER, TABLE, RULES and
+# STORE (the folder of the release's files).
 set -eu
 umask 077
 

@@ -11,6 +11,6 @@ uninstall_k3s() {
         }
     done
     # The release's files, and the password by which a cluster knew the node.
-    rm -rf /var/lib/k3s-artifacts /etc/rancher/node
+    rm -rf "$STORE" /etc/rancher/node
     if [ -d /etc/rancher ]; then rmdir --ignore-fail-on-non-empty /etc/rancher; fi
 }
