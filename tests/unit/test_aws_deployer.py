@@ -1,6 +1,8 @@
 """The policy of docs/aws.md holds what it takes to make and take away all that is registered."""
 
 import json
+import re
+import subprocess
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -100,3 +102,34 @@ def test_roles_of_others_cannot_be_changed_or_handed_on() -> None:
 def test_the_policy_fits_into_a_managed_policy() -> None:
     # White space is free: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     assert len(json.dumps(POLICY, separators=(",", ":"))) < 6144
+
+
+def test_the_pages_command_fills_in_every_name() -> None:
+    page = (ROOT / "docs" / "aws.md").read_text()
+    (command,) = re.findall(r"^    (sed .*?) > deployer\.json$", page, re.S | re.M)
+    names = {
+        "AWS_REGION": "eu-central-1",
+        "ACCOUNT": "111122223333",
+        "STACK": "production",
+        "BUCKET": "my-pulumi-state",
+        "KEY": "1234abcd-12ab-34cd-56ef-1234567890ab",
+    }
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=ROOT,
+        env=names | {"PATH": "/usr/bin:/bin"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    resources = re.findall(r"arn:aws:[^\"]*", done.stdout)
+    assert set(resources) == {
+        "arn:aws:iam::111122223333:role/production-*",
+        "arn:aws:iam::111122223333:instance-profile/production-*",
+        "arn:aws:s3:::my-pulumi-state",
+        "arn:aws:s3:::my-pulumi-state/*",
+        "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    }
+    before, after = json.dumps(POLICY), json.dumps(json.loads(done.stdout))
+    left = {word for word in re.findall(r"\b[A-Z]{3,}\b", before) if word in after}
+    assert not left
