@@ -13,6 +13,7 @@ from components.platforms.digitalocean.platform import DigitalOcean
 from components.platforms.digitalocean.settings import DigitalOceanSettings
 from components.platforms.machine import Addresses, Machine, Ssh
 from components.platforms.platform import OperatorKey, Shared
+from components.problems import SettingsError
 from components.topology import Node
 from tests.unit.recorder import Recording, Registration, record
 
@@ -50,6 +51,7 @@ def shared(nodes: Sequence[Node], **network: object) -> Shared:
 def elsewhere(node: Node, public: str, egress: str | None = None) -> Machine:
     """A machine that another platform has made."""
     address = pulumi.Output.from_input(public)
+    side = Addresses(ipv6=address) if ":" in public else Addresses(ipv4=address)
     out = Addresses(ipv4=pulumi.Output.from_input(egress)) if egress else Addresses()
     ssh = Ssh(host=address, user="root", port=22, private_key=OPERATOR.private, host_key=address)
     return Machine(
@@ -57,8 +59,8 @@ def elsewhere(node: Node, public: str, egress: str | None = None) -> Machine:
         group=node.group,
         role=node.role,
         arch="amd64",
-        private=Addresses(ipv4=address),
-        public=Addresses(ipv4=address),
+        private=side,
+        public=side,
         egress=out,
         ssh=ssh,
         id=address,
@@ -177,3 +179,18 @@ def test_a_host_elsewhere_reaches_nothing_else(with_a_host: Recording) -> None:
             p for p, r in admitted.items() if f"{SHED}/32" in r.get("sourceAddresses", [])
         }
         assert open_to_it == ports
+
+
+def test_a_host_that_the_balancer_cannot_hear_is_refused_by_name() -> None:
+    nodes = topology.nodes("mix", "digitalocean", {"server": SERVERS, "home": HOME}, ["shed"])
+
+    def program() -> None:
+        platform = DigitalOcean(
+            "mix", settings=DigitalOceanSettings(region="fra1"), shared=shared(nodes)
+        )
+        platform.network()
+        here = platform.machines("server", SERVERS)
+        platform.endpoint(here, [*here, elsewhere(nodes[-1], "2001:db8::7")])
+
+    with pytest.raises(SettingsError, match="mix-home-shed — it has an IPv6 address alone"):
+        record(program, {}, stack="mix")

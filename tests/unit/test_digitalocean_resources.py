@@ -266,12 +266,14 @@ def test_in_dual_stack_a_nodes_ipv6_address_is_its_private_one_too(dual: Recordi
     assert f"node-ip: {addresses['private'][0]},{addresses['private'][1]}" in text
 
 
-def test_wireguards_ipv6_tunnel_comes_in_from_exactly_the_nodes(dual: Recording) -> None:
-    nodes = [f"{node['addresses']['private'][1]}/128" for node in dual.outputs["nodes"]]
+def test_in_dual_stack_wireguards_tunnels_come_in_from_exactly_the_nodes(dual: Recording) -> None:
+    public = [node["addresses"]["public"] for node in dual.outputs["nodes"]]
     for firewall in ("servers", "agents"):
         admitted = rules(dual, firewall)
-        assert sorted(admitted["udp 51821"]["sourceAddresses"]) == sorted(nodes)
-        assert "sourceAddresses" not in admitted["udp 51820"]
+        ipv4, ipv6 = admitted["udp 51820"], admitted["udp 51821"]
+        assert sorted(ipv4["sourceAddresses"]) == sorted(f"{known[0]}/32" for known in public)
+        assert sorted(ipv6["sourceAddresses"]) == sorted(f"{known[1]}/128" for known in public)
+        assert "sourceAddresses" not in admitted["tcp 10250"]
         assert "udp 8472" not in admitted
 
 

@@ -11,7 +11,7 @@ from components.platforms import plan
 from components.platforms.digitalocean import naming
 from components.platforms.digitalocean.naming import NETWORK
 from components.platforms.digitalocean.network import Network
-from components.platforms.digitalocean.rules import SSH, Traffic, merged
+from components.platforms.digitalocean.rules import SSH, Family, Traffic, merged
 from components.platforms.digitalocean.settings import DigitalOceanSettings
 from components.platforms.machine import Machine
 from components.platforms.platform import Shared
@@ -84,19 +84,17 @@ def _addresses(
                 found += [a.apply(_host) for a in names.machines[source.name].sources()]
             case plan.CloudBalancers():
                 found.append(names.vpc)
-    if traffic.over_ipv6:
-        found += [address.apply(_host) for address in _ipv6(groups, names)]
+    if traffic.public:
+        found += [a.apply(_host) for a in _public(groups, traffic.public, names)]
     return found
 
 
-def _ipv6(groups: Sequence[plan.Group], names: Names) -> list[pulumi.Output[str]]:
-    """IPv6 addresses of the network's own nodes, which have no others than public ones."""
+def _public(groups: Sequence[plan.Group], family: Family, names: Names) -> list[pulumi.Output[str]]:
+    """Public addresses that packets of the network's own nodes come from."""
     roles = [_ROLES[group.name] for group in groups]
-    return [
-        machine.private.ipv6
-        for machine in names.machines.values()
-        if machine.network == NETWORK and machine.role in roles and machine.private.ipv6
-    ]
+    own = [m for m in names.machines.values() if m.network == NETWORK and m.role in roles]
+    told = [getattr(m.egress, family) or getattr(m.public, family) for m in own]
+    return [address for address in told if address is not None]
 
 
 def _host(address: str) -> str:

@@ -12,6 +12,7 @@ from components.platforms.digitalocean.network import Network
 from components.platforms.digitalocean.settings import DigitalOceanSettings
 from components.platforms.machine import Machine
 from components.platforms.platform import Shared
+from components.problems import Problem, SettingsError
 
 _PORT = 6443
 
@@ -75,7 +76,23 @@ def _entries(source: plan.Source, machines: Mapping[str, Machine]) -> list[pulum
         case plan.Outside():
             return [f"cidr:{source.cidr}"]
         case plan.Peer():
-            sides = (machines[source.name].public, machines[source.name].egress)
-            # It answers on IPv4 alone.
-            return [pulumi.Output.concat("ip:", side.ipv4) for side in sides if side.ipv4]
+            return _ipv4(machines[source.name])
     raise ValueError(f"a balancer knows no source such as {source}")
+
+
+def _ipv4(machine: Machine) -> list[pulumi.Input[str]]:
+    """The IPv4 addresses that it may come from: the balancer answers on IPv4 alone."""
+    sides = [side.ipv4 for side in (machine.public, machine.egress) if side.ipv4 is not None]
+    if not sides:
+        raise SettingsError(
+            [
+                Problem(
+                    key=f"groups.{machine.group}",
+                    given=machine.name,
+                    why="it has an IPv6 address alone, and joins at DigitalOcean's load balancer, "
+                    "which has an IPv4 address alone",
+                    write="give the host an IPv4 address, or put the servers elsewhere",
+                )
+            ]
+        )
+    return [pulumi.Output.concat("ip:", address) for address in sides]

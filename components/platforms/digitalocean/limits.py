@@ -127,6 +127,6 @@ def _count(source: plan.Source, traffic: Traffic, asked: Asked) -> int:
             return 2 + ipv6
         case plan.Group():
             own = [n for n in asked.nodes if n.network == naming.NETWORK]
-            named = [n for n in own if f"{n.role}s" == source.name] if traffic.over_ipv6 else []
+            named = [n for n in own if f"{n.role}s" == source.name] if traffic.public else []
             return 1 + len(named)
     return 1
