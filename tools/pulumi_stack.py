@@ -17,8 +17,7 @@ from tools.paths import LAB_PLUGINS, PROJECT, State
 from tools.releases import PULUMI
 from tools.stackfile import StackFile
 
-# What a stack on this machine uses; the plugins of the clouds are never replaced.
-LOCAL_PLUGINS = ("command", "random", "tls")
+_PLUGIN = "pulumi-resource-"
 _SALT_KEY = "encryptionsalt"
 _SALT_LINE = re.compile(rf"^{_SALT_KEY}:.*\n?", re.MULTILINE)
 
@@ -92,16 +91,21 @@ def _linked(plugins: list[str], state: State) -> Path:
     state.made()
     folder = state.plugins / "+".join(sorted(plugins))
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (f"pulumi-resource-{plugin}" for plugin in plugins):
+    for name in (f"{_PLUGIN}{plugin}" for plugin in plugins):
         link = folder / f".{name}.{os.getpid()}"
         link.symlink_to(LAB_PLUGINS / name)
         link.replace(folder / name)
     return folder
 
 
+def lab_plugins() -> list[str]:
+    """The packages that the lab has a plugin for: what a stack on this machine uses."""
+    return sorted(path.name.removeprefix(_PLUGIN) for path in LAB_PLUGINS.glob(f"{_PLUGIN}*"))
+
+
 def wanted_plugins() -> Iterator[tuple[str, str]]:
     """Name and version of each plugin of a local stack, as the installed SDKs ask for it."""
-    for name in LOCAL_PLUGINS:
+    for name in lab_plugins():
         for file in distribution(f"pulumi-{name}").files or ():
             if file.name == "pulumi-plugin.json":
                 plugin = json.loads(Path(str(file.locate())).read_text())
