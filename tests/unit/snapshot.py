@@ -46,13 +46,13 @@ def text(stack: str) -> str:
 
 def rendered(stack: str, recording: Recording) -> str:
     """The snapshot of a recording."""
-    shown: dict[str, dict[str, Any]] = {}
+    types: dict[str, dict[str, Any]] = {}
     for resource in sorted(recording.registrations, key=lambda r: (r.type, _natural(r.name))):
-        shown.setdefault(resource.type, {})[resource.name] = _resource(resource)
-    for of_one_type in shown.values():
+        types.setdefault(resource.type, {})[resource.name] = shown(resource)
+    for of_one_type in types.values():
         _fold_repeats(of_one_type, [node["name"] for node in recording.outputs["nodes"]])
-    parts = [{"outputs": _outputs(recording)}, *({token: made} for token, made in shown.items())]
-    return _HEADER.format(stack=stack) + "".join("\n" + _dumped(part) for part in parts)
+    parts = [{"outputs": _outputs(recording)}, *({token: made} for token, made in types.items())]
+    return _HEADER.format(stack=stack) + "".join("\n" + dumped(part) for part in parts)
 
 
 def difference(stack: str, now: str) -> str:
@@ -70,7 +70,7 @@ def difference(stack: str, now: str) -> str:
     return "\n".join(lines)
 
 
-def _resource(resource: Registration) -> dict[str, Any]:
+def shown(resource: Registration) -> dict[str, Any]:
     """What a reviewer asks of a resource; what does not hold is left out."""
     request = resource.request
     facts = {
@@ -105,8 +105,8 @@ def _key(name: str, secret: bool) -> str:
 
 def _value(value: Any) -> Any:
     if isinstance(value, Secret):
-        shown = _value(value.value)
-        return shown if _tells_something(shown) else "secret"
+        told = _value(value.value)
+        return told if _tells_something(told) else "secret"
     if isinstance(value, Mapping):
         return {
             _key(key, isinstance(item, Secret)): _value(item) for key, item in sorted(value.items())
@@ -118,9 +118,9 @@ def _value(value: Any) -> Any:
     return _text(value) if isinstance(value, str) else value
 
 
-def _tells_something(shown: Any) -> bool:
+def _tells_something(told: Any) -> bool:
     """A whole script or a document is told with its secrets masked; a mere secret is not."""
-    return not isinstance(shown, str) or "\n" in shown or "«" in shown
+    return not isinstance(told, str) or "\n" in told or "«" in told
 
 
 def _text(value: str) -> Any:
@@ -129,7 +129,7 @@ def _text(value: str) -> Any:
         return _value(yaml.safe_load(value))
     if value.startswith("{"):
         return _value(json.loads(value))
-    folded = _masked(value)
+    folded = _masked(value.removeprefix("#!/bin/sh\n") if "\nunset " in value else value)
     for name, script in _scripts():
         folded = folded.replace(script, f"«{name}»\n")
     first = _SCRIPT.search(folded)
@@ -254,7 +254,7 @@ _Dumper.add_representer(list, _list)
 _Dumper.add_representer(dict, _mapping)
 
 
-def _dumped(value: Any) -> str:
+def dumped(value: Any) -> str:
     return yaml.dump(
         value,
         Dumper=_Dumper,

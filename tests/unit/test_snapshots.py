@@ -37,6 +37,7 @@ def test_what_a_resource_names_is_there(stack: str) -> None:
     names = {resource.name for resource in recording.registrations}
     for resource in recording.registrations:
         assert resource.dependencies <= names, resource.name
+        assert resource.parent in {*names, f"k3s-{stack}"}, resource.name
 
 
 def test_a_snapshot_says_what_a_reviewer_asks() -> None:
