@@ -109,6 +109,7 @@ def problems(name: str, draft: Draft, *, operator_key_given: bool = True) -> lis
         )
     if draft.network is not None:
         found += network_rules.problems(draft.network, ipv4_only=_ipv4_only(draft, used))
+        found += firewall.problems(draft.network.open)
     found += _mixed(draft, nodes)
     for platform in used:
         found += _of_platform(name, platform, draft, nodes, operator_key_given)

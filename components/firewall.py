@@ -6,12 +6,13 @@ Calico, Cilium and WorkAdventure for theirs.
 """
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from components.access import Cidr
-from components.network import Opening, Profile
+from components.network import Opening, Profile, is_port_range
+from components.problems import Problem
 
 Protocol = Literal["tcp", "udp", "icmp"]
 Side = Literal[
@@ -202,6 +203,31 @@ TABLE: tuple[Entry, ...] = (
          "path MTU discovery and ping between nodes")(),
 )
 # fmt: on
+
+
+# What nobody opens by the way: an entry of network.open names such a port alone, or leaves it out.
+_GUARDED = frozenset({"ssh", "api", "etcd", "kubelet", "vxlan", "node-exporter"})
+
+
+def problems(openings: Sequence[Opening]) -> Iterator[Problem]:
+    """Ranges that take in a port of the cluster's own; entries whose ports are none are left out.
+
+    Such a port is opened by an entry that names it alone, never as one of a thousand.
+    """
+    guarded = [entry.row for entry in TABLE if entry.row.name in _GUARDED]
+    for opening in openings:
+        wide = _opened(opening)
+        low, high = wide.port_range() if is_port_range(opening.ports) else (0, 0)
+        for row in guarded:
+            first, last = row.port_range()
+            within = first <= low and high <= last
+            if row.protocol == wide.protocol and low <= last and first <= high and not within:
+                yield Problem(
+                    key=f"network.open.{opening.name}.ports",
+                    given=opening.ports,
+                    why=f"{row.protocol} {row.ports} is in it: {row.why}",
+                    write=f"write ranges that leave it out, or an entry for {row.ports} alone",
+                )
 
 
 def rows(facts: Facts) -> list[Row]:

@@ -72,7 +72,7 @@ def problems(network: NetworkSettings, *, ipv4_only: Sequence[str]) -> Iterator[
                 key=key, given=opening.name, why="two entries have it", write="rename one of them"
             )
         seen.add(opening.name)
-        if not _is_port_range(opening.ports):
+        if not is_port_range(opening.ports):
             yield Problem(
                 key=f"{key}.ports",
                 given=opening.ports,
@@ -82,7 +82,8 @@ def problems(network: NetworkSettings, *, ipv4_only: Sequence[str]) -> Iterator[
         yield from _families(key, opening.source, ipv4_only)
 
 
-def _is_port_range(text: str) -> bool:
+def is_port_range(text: str) -> bool:
+    """Whether it is one port, or a range with the lower one first, 1 to 65535."""
     match = _PORTS.fullmatch(text)
     if not match:
         return False

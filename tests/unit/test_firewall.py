@@ -1,11 +1,12 @@
 """The table of admitted traffic."""
 
 import ipaddress
+from typing import Literal
 
 import pytest
 
 from components.access import Cidr
-from components.firewall import TABLE, Facts, Row, rows
+from components.firewall import TABLE, Facts, Row, problems, rows
 from components.network import Opening, Profile
 from stacks.firewall_page import page
 from tests.unit.stackfiles import ROOT
@@ -98,6 +99,29 @@ def test_what_network_open_lists_is_a_row_like_any_other() -> None:
     )
     assert row.cidrs == (OFFICE,)
     assert row.port_range() == (3478, 3478)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "ports", "told"),
+    [
+        ("tcp", "10000-20000", ["10250"]),
+        ("tcp", "1-65535", ["22", "6443", "2379-2380", "10250", "9100"]),
+        ("tcp", "2380-2400", ["2379-2380"]),
+        ("udp", "8000-9000", ["8472"]),
+        ("udp", "10000-20000", []),
+        ("tcp", "10250", []),
+        ("tcp", "2379-2380", []),
+        ("tcp", "443", []),
+        ("tcp", "9-1", []),
+    ],
+)
+def test_a_range_never_takes_in_a_port_of_the_clusters_own_by_the_way(
+    protocol: Literal["tcp", "udp"], ports: str, told: list[str]
+) -> None:
+    opening = Opening(name="game", protocol=protocol, ports=ports, source=(OFFICE,))
+    found = list(problems([opening]))
+    assert {problem.key for problem in found} <= {"network.open.game.ports"}
+    assert [problem.write.split()[-2] for problem in found] == told
 
 
 def test_every_row_has_a_name_of_its_own_and_says_why() -> None:

@@ -93,7 +93,7 @@ def test_a_group_more_leaves_all_others_alone() -> None:
 def test_a_change_to_another_node_is_noticed() -> None:
     before = _recorded("staging", {})
     after = _recorded("staging", {"agent": {"count": 3, "size": "large"}})
-    with pytest.raises(AssertionError, match="staging-agent-[12]: size"):
+    with pytest.raises(AssertionError, match=r"staging-agent-[12]: size"):
         _assert_only("staging-agent-3", smaller=before, larger=after)
 
 
