@@ -21,6 +21,9 @@ from lab.engine.errors import USE_THE_CLI, EngineError, refuse
 GRPC_OPTIONS = [
     ("grpc.max_receive_message_length", 400 << 20),
     ("grpc.max_send_message_length", 400 << 20),
+    # A resource that did not become healthy comes in a header; Go's clients take as much.
+    ("grpc.max_metadata_size", 16 << 20),
+    ("grpc.absolute_max_metadata_size", 16 << 20),
 ]
 PACKAGES = ("command", "random", "tls", "kubernetes")
 _SECONDS_TO_START = 30

@@ -15,7 +15,7 @@ from lab.engine.values import ARCHIVE, ASSET, Properties, Value, is_secret, reve
 
 Kind: TypeAlias = provider_pb2.PropertyDiff.Kind.ValueType
 _KIND = provider_pb2.PropertyDiff.Kind
-_REPLACING: Mapping[Kind, Kind] = {
+REPLACING: Mapping[Kind, Kind] = {
     _KIND.ADD: _KIND.ADD_REPLACE,
     _KIND.DELETE: _KIND.DELETE_REPLACE,
     _KIND.UPDATE: _KIND.UPDATE_REPLACE,
@@ -88,7 +88,7 @@ def response(
     old, new = (_given(properties) for properties in (old, new))
     for path, kind in differences(old, new):
         if replaces(re.split(r"[.\[]", path, maxsplit=1)[0]):
-            kind = _REPLACING[kind]
+            kind = REPLACING[kind]
             replaced.append(path)
         detailed[path] = provider_pb2.PropertyDiff(kind=kind)
     changes = (

@@ -8,9 +8,13 @@ from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
 
 import grpc
+from google.protobuf import any_pb2
+from google.rpc import status_pb2  # type: ignore[import-untyped]
+from pulumi.runtime.proto import provider_pb2
 
+from lab.engine.values import to_struct
 from lab.plugins.engine_log import ERROR
-from lab.plugins.refused import RefusedError
+from lab.plugins.refused import PartlyDoneError, RefusedError
 from lab.plugins.resource import Operation
 
 _STATUS_BYTES = 5 * 1024
@@ -59,6 +63,9 @@ class Operations:
             if not self._cancelled:
                 raise
             code, message = grpc.StatusCode.CANCELLED, f"{operation.name}: cancelled while it ran"
+        except PartlyDoneError as partly:
+            context.set_trailing_metadata(_details(partly))
+            code, message = grpc.StatusCode.UNKNOWN, str(partly)
         except RefusedError as refusal:
             code, message = grpc.StatusCode.UNKNOWN, str(refusal)
         except Exception as error:
@@ -91,6 +98,22 @@ class Operations:
         """End what runs and wait until it has ended, within bounds."""
         if running := self.cancel():
             await asyncio.wait(running, timeout=_STOP_SECONDS)
+
+
+def _details(partly: PartlyDoneError) -> tuple[tuple[str, bytes]]:
+    """What an engine keeps of a resource that is there but not in order, as gRPC carries it
+    (https://grpc.io/docs/guides/error/#richer-error-model)."""
+    failed = provider_pb2.ErrorResourceInitFailed(
+        id=partly.id, properties=to_struct(partly.state), reasons=partly.reasons
+    )
+    if partly.inputs is not None:
+        failed.inputs.CopyFrom(to_struct(partly.inputs))
+    detail = any_pb2.Any()
+    detail.Pack(failed)
+    status = status_pb2.Status(
+        code=grpc.StatusCode.UNKNOWN.value[0], message=str(partly)[:_STATUS_BYTES], details=[detail]
+    )
+    return (("grpc-status-details-bin", status.SerializeToString()),)
 
 
 def _shortened(message: str) -> str:

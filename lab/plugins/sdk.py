@@ -60,6 +60,8 @@ def _shape(hint: Any) -> Shape:
     if isinstance(hint, type) and sdk_types.is_input_type(hint):
         return inputs_of(hint, hint.__name__.removesuffix("Args"))
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return Choice(tuple(str(value) for value in arguments))
     if origin is collections.abc.Sequence:
         return ListOf(_shape(arguments[0]))
     if origin is collections.abc.Mapping:

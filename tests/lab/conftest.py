@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import K3sRelease
+from tests.lab.kubernetes_cluster import Cluster, running_cluster
 from tests.lab.plugin_host import Plugin, running
 from tests.lab.ssh_host import SshHost, ssh_host
 
@@ -58,3 +60,10 @@ def other_key(tmp_path: Path) -> str:
     """A public key that no host has."""
     with ssh_host(tmp_path / "other") as other:
         return str(other.connection()["hostKey"])
+
+
+@pytest.fixture(scope="session")
+def cluster(node_image: str, k3s_release: K3sRelease) -> Iterator[Cluster]:
+    """A cluster of one node, for all tests of a run."""
+    with running_cluster(node_image, k3s_release.folder) as made:
+        yield made

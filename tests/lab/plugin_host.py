@@ -3,7 +3,7 @@
 import os
 import queue
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -76,9 +76,17 @@ class Plugin:
     def urn(self, type_: str, name: str = "it") -> str:
         return f"urn:pulumi:test::test::{type_}::{name}"
 
-    def check(self, type_: str, inputs: Properties) -> Properties:
+    def configure(self, settings: Properties) -> None:
+        request = provider_pb2.ConfigureRequest(args=to_struct(settings))
+        self.stub.Configure(request, timeout=_CALL_SECONDS)
+
+    def check(
+        self, type_: str, inputs: Properties, old: Properties | None = None, seed: bytes = b""
+    ) -> Properties:
         """The checked inputs; what was wrong with them is in ``failures``."""
-        request = provider_pb2.CheckRequest(urn=self.urn(type_), news=to_struct(inputs))
+        request = provider_pb2.CheckRequest(
+            urn=self.urn(type_), news=to_struct(inputs), olds=to_struct(old or {}), randomSeed=seed
+        )
         response = self.stub.Check(request, timeout=_CALL_SECONDS)
         self.failures = {failure.property: failure.reason for failure in response.failures}
         return from_struct(response.inputs)
@@ -104,9 +112,20 @@ class Plugin:
         assert not self.failures
         return self.create(type_, checked)[1]
 
-    def diff(self, type_: str, old: Properties, new: Properties) -> Any:
+    def diff(
+        self,
+        type_: str,
+        old: Properties,
+        new: Properties,
+        state: Properties | None = None,
+        ignored: Sequence[str] = (),
+    ) -> Any:
         request = provider_pb2.DiffRequest(
-            urn=self.urn(type_), old_inputs=to_struct(old), news=to_struct(new)
+            urn=self.urn(type_),
+            old_inputs=to_struct(old),
+            olds=to_struct(state or {}),
+            news=to_struct(new),
+            ignoreChanges=ignored,
         )
         return self.stub.Diff(request, timeout=_CALL_SECONDS)
 
@@ -122,9 +141,9 @@ class Plugin:
         )
         return from_struct(self.stub.Update(request, timeout=_CALL_SECONDS).properties)
 
-    def delete(self, type_: str, state: Properties) -> None:
+    def delete(self, type_: str, state: Properties, id_: str = "it-1") -> None:
         request = provider_pb2.DeleteRequest(
-            id="it-1", urn=self.urn(type_), properties=to_struct(state)
+            id=id_, urn=self.urn(type_), properties=to_struct(state)
         )
         self.stub.Delete(request, timeout=_CALL_SECONDS)
 
