@@ -3,7 +3,9 @@
 # are neither read nor changed. Comes after claim.sh.
 
 FILE=$FOLDER/$TABLE.nft
-UNIT=$TABLE-firewall.service
+# Not k3s-…: k3s's scripts take every unit whose name begins so for one of k3s's own, stop it, and
+# then leave k3s installed for its sake.
+UNIT=firewall-$TABLE.service
 UNIT_FILE=/etc/systemd/system/$UNIT
 # Debian's own service forgets all rules whenever it starts, stops or reloads: so it brings these back.
 OTHERS=/etc/systemd/system/nftables.service.d

@@ -9,6 +9,10 @@ uninstall_k3s() {
             printf '%s\n' "$log" | tail -n 25 >&2
             fail "$name failed — its last words are above — mend the cause, then run it again"
         }
+        if [ -e /usr/local/bin/k3s ]; then
+            printf '%s\n' "$log" | tail -n 25 >&2
+            fail "k3s is still here after $name — its last words are above — mend the cause, then run it again"
+        fi
     done
     # The release's files, and the password by which a cluster knew the node.
     rm -rf "$STORE" /etc/rancher/node
