@@ -61,6 +61,7 @@ class K3s(pulumi.ComponentResource):
             first,
             self._prepared[first.name],
             self._bootstrap_config(first),
+            self._pod_ips(first),
             after=self._after,
             opts=self._child,
         )
@@ -91,6 +92,7 @@ class K3s(pulumi.ComponentResource):
                 machine,
                 self._prepared[machine.name],
                 self._server_config(machine),
+                self._pod_ips(machine),
                 after=[*self._after, *list(installed.values())[-1:]],
                 opts=self._child,
             )
@@ -105,6 +107,7 @@ class K3s(pulumi.ComponentResource):
                 machine,
                 self._prepared[machine.name],
                 self._agent_config(machine),
+                self._pod_ips(machine),
                 after=[*self._after, *list(servers.values())[-1:]],
                 opts=self._child,
             )
@@ -142,6 +145,13 @@ class K3s(pulumi.ComponentResource):
     def _labels(self, machine: Machine) -> Mapping[str, str]:
         """Where a machine stands is a label too; the group's own words go first."""
         return {**machine.topology, **self._groups[machine.group].labels}
+
+    def _pod_ips(self, machine: Machine) -> pulumi.Input[str]:
+        """Nothing where pods go over external addresses, or over somebody else's network."""
+        if self._spans or self._settings.flannel_backend == "none":
+            return ""
+        addresses = machine.private.of(dual_stack=self._settings.dual_stack)
+        return addresses.listed().apply("\n".join)
 
     def _bootstrap_config(self, machine: Machine) -> pulumi.Output[str]:
         return pulumi.Output.all(**self._server_inputs(machine), token=self._tokens.server).apply(

@@ -32,18 +32,25 @@ def bootstrap(
     machine: Machine,
     prepared: Prepared,
     config: pulumi.Output[str],
+    pod_ips: pulumi.Input[str],
     after: Sequence[pulumi.Resource],
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Output[str]:
     """Start the cluster on its first member, once in the cluster's life; gives the CA hash.
 
+    `pod_ips` are the node's own addresses that pods on different nodes speak over, one a line.
     The hash is the SHA-256 of the server CA, 64 hex digits.
     """
     command = Step("bootstrap", seconds=_SECONDS, parts=("release", "service")).on(
         f"{cluster}-bootstrap",
         machine,
         subject=machine.name,
-        variables={**prepared.variables(), "ROLE": "server", "CONFIG": config},
+        variables={
+            **prepared.variables(),
+            "ROLE": "server",
+            "CONFIG": config,
+            "POD_IPS": pod_ips,
+        },
         opts=pulumi.ResourceOptions.merge(
             opts,
             pulumi.ResourceOptions(depends_on=[*prepared.steps, *after], ignore_changes=_BORN_ONCE),
@@ -56,15 +63,24 @@ def install(
     machine: Machine,
     prepared: Prepared,
     config: pulumi.Output[str],
+    pod_ips: pulumi.Input[str],
     after: Sequence[pulumi.Resource],
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
-    """Join a node to its cluster, or bring a node that has joined to a changed configuration."""
+    """Join a node to its cluster, or bring a node that has joined to a changed configuration.
+
+    `pod_ips` are the node's own addresses that pods on different nodes speak over, one a line.
+    """
     return Step("install", seconds=_SECONDS, parts=("release", "service")).on(
         f"{machine.name}-install",
         machine,
         subject=machine.name,
-        variables={**prepared.variables(), "ROLE": machine.role, "CONFIG": config},
+        variables={
+            **prepared.variables(),
+            "ROLE": machine.role,
+            "CONFIG": config,
+            "POD_IPS": pod_ips,
+        },
         triggers=[machine.id],
         opts=pulumi.ResourceOptions.merge(
             opts, pulumi.ResourceOptions(depends_on=[*prepared.steps, *after])

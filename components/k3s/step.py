@@ -15,9 +15,9 @@ _SCRIPTS = Path(__file__).parent / "scripts"
 
 @dataclass(frozen=True, kw_only=False)
 class Step:
-    """A script of `scripts/`, by its name, and the seconds after which it is cut off.
+    """A script of `folder`, by its name, and the seconds after which it is cut off.
 
-    `parts` are further scripts, whose functions it uses.
+    `parts` are further scripts of k3s's own folder, whose functions it uses.
     `removable` scripts also answer `delete`. With `secret_output` nothing that the script prints
     is shown while it runs, and its output is secret in the state.
     """
@@ -27,6 +27,7 @@ class Step:
     parts: tuple[str, ...] = ()
     removable: bool = False
     secret_output: bool = False
+    folder: Path = _SCRIPTS
 
     def on(
         self,
@@ -45,7 +46,10 @@ class Step:
             create=self._command(machine, "create", subject),
             delete=self._command(machine, "delete", subject) if self.removable else None,
             stdin=scripts.standard_input(
-                [_SCRIPTS / f"{part}.sh" for part in ("lib", *self.parts, self.name)],
+                [
+                    *(_SCRIPTS / f"{part}.sh" for part in ("lib", *self.parts)),
+                    self.folder / f"{self.name}.sh",
+                ],
                 {"NODE": subject, "STEP": self.name, **variables},
             ),
             triggers=list(triggers) or None,

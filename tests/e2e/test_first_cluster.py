@@ -75,6 +75,17 @@ def test_pods_reach_the_api_on_the_servers_private_address(cluster: Cluster) -> 
     assert [e["addresses"] for e in slices["endpoints"]] == [server["addresses"]["private"]]
 
 
+def test_pods_on_different_nodes_speak_over_the_private_network(cluster: Cluster) -> None:
+    for node in cluster.outputs["nodes"]:
+        container, (address,) = f"k3s-{node['name']}", node["addresses"]["private"]
+        private = on_node(container, "ip", "-o", "address", "show", "to", address).split()[1]
+        assert f" dev {private} " in on_node(
+            container, "ip", "-o", "-d", "link", "show", "flannel.1"
+        )
+        # Left to itself, flannel takes the interface of the default route.
+        assert f" dev {private} " not in on_node(container, "ip", "route", "show", "default")
+
+
 def test_labels_of_the_group_are_on_its_nodes_only(cluster: Cluster) -> None:
     labelled = cluster.kubectl("get", "nodes", "-l", "tests.example/disk=fast", "-o", "name")
     assert sorted(labelled.split()) == [f"node/{agent}" for agent in AGENTS]

@@ -20,7 +20,8 @@ wait_for_cloud_init() {
 # Those that cloud-init counts as errors, and its warnings, which old versions only write down.
 cloud_init_mistakes() {
     if [ "$code" -ne 0 ]; then cloud-init status --long 2>/dev/null || true; fi
-    sed -n 's/^.*\[WARNING\]: //p' /var/log/cloud-init.log 2>/dev/null | sort -u | tail -n 10
+    # A warning may quote what it is about.
+    sed -n '/-----BEGIN/d; s/^.*\[WARNING\]: //p' /var/log/cloud-init.log 2>/dev/null | sort -u | tail -n 10
 }
 
 tell_of_first_boot() {

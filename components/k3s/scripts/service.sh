@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2154
 # Puts k3s in place and runs it: what bootstrap and install have in common.
-# Uses ROLE, CONFIG and what verify_artifacts of release.sh uses.
+# Uses ROLE, CONFIG, POD_IPS and what verify_artifacts of release.sh uses. POD_IPS are the node's
+# private addresses, which pods on different nodes speak over; empty where they do not.
 
 # place SOURCE TARGET MODE: true if the target was not the same already.
 place() {
@@ -20,12 +21,29 @@ effective() {
     fi
 }
 
+# The one interface that has all of POD_IPS. Flannel would take that of the default route, which on
+# many a machine leads to the internet (https://github.com/k3s-io/k3s/issues/12056).
+pod_interface() {
+    found=''
+    for address in $POD_IPS; do
+        name=$(ip -o address show to "$address" | awk 'NR == 1 { print $2 }')
+        [ -n "$name" ] ||
+            fail "no interface has $address — it is this node's private address by the settings — write the one that it has"
+        # IPv4 on one and IPv6 on another: flannel takes one alone, and then that of the default route.
+        [ "${found:-$name}" = "$name" ] || return 0
+        found=$name
+    done
+    [ -z "$found" ] || printf 'flannel-iface: %s\n' "$found"
+}
+
 # True if a k3s that runs would have to start anew to follow.
 write_config() {
+    interface=$(pod_interface) || exit 1
+    whole=$(printf '%s\n%s\n' "$CONFIG" "$interface")
     old=$(effective 2>/dev/null <"$CONFIG_FILE" || true)
-    new=$(printf '%s\n' "$CONFIG" | effective)
+    new=$(printf '%s\n' "$whole" | effective)
     mkdir -p "$(dirname "$CONFIG_FILE")"
-    printf '%s\n' "$CONFIG" >"$CONFIG_FILE.new"
+    printf '%s\n' "$whole" >"$CONFIG_FILE.new"
     mv -f "$CONFIG_FILE.new" "$CONFIG_FILE"
     [ "$old" != "$new" ]
 }
