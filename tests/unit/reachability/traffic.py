@@ -48,6 +48,16 @@ def merged(spans: Iterable[Span]) -> Spans:
     return tuple(found)
 
 
+def common(one: Spans, other: Spans) -> Spans:
+    """The ports that are in both."""
+    return merged(
+        Span(a.protocol, max(a.low, b.low), min(a.high, b.high))
+        for a in one
+        for b in other
+        if a.protocol == b.protocol and max(a.low, b.low) <= min(a.high, b.high)
+    )
+
+
 def lets_in(spans: Spans, protocol: str, port: int) -> bool:
     """Whether one port is among them."""
     return any(s.protocol == protocol and s.low <= port <= s.high for s in spans)

@@ -12,18 +12,29 @@ from tests.unit import recordings
 from tests.unit.reachability.aws import Aws
 from tests.unit.reachability.cloud import Cloud
 from tests.unit.reachability.digitalocean import DigitalOcean
+from tests.unit.reachability.existing import HostTable
 from tests.unit.reachability.promise import BALANCER, BASTION, Promise
-from tests.unit.reachability.traffic import Address, Packet, Span, Spans, holds, merged, probes
+from tests.unit.reachability.traffic import (
+    Address,
+    Packet,
+    Span,
+    Spans,
+    common,
+    holds,
+    merged,
+    probes,
+)
 from tests.unit.recorder import Recording
 from tests.unit.stackfiles import raw
 
 
 @dataclass(frozen=True)
 class World:
-    """A recorded cluster. `hosts` are addresses of nodes on no cloud, by name."""
+    """A recorded cluster. `hosts` are existing hosts' addresses by name, `tables` their tables."""
 
     clouds: tuple[Cloud, ...]
     hosts: dict[str, list[Address]]
+    tables: dict[str, HostTable]
     promise: Promise
 
     def outsiders(self, version: int) -> list[Address]:
@@ -31,6 +42,7 @@ class World:
         mentioned = [
             *self.promise.mentioned(),
             *(network for cloud in self.clouds for network in cloud.mentioned()),
+            *(network for table in self.tables.values() for network in table.mentioned()),
             *(ipaddress.ip_network(address) for address in self._known()),
             *(network for cloud in self.clouds for network in cloud.ranges()),
         ]
@@ -44,7 +56,7 @@ class World:
 
     def differences(self) -> list[str]:
         """Where the recorded rules let in something else than the rows promise."""
-        return [*self._to_nodes(), *self._to_balancer(), *self._past_bastion()]
+        return [*self._to_nodes(), *self._to_hosts(), *self._to_balancer(), *self._past_bastion()]
 
     def open_to(self, address: Address) -> Iterator[tuple[str, Spans]]:
         """Everything that somebody outside at that address may send packets to, and its ports."""
@@ -53,6 +65,8 @@ class World:
                 yield name, cloud.admitted(name, Packet(address))
             if cloud.has_balancer():
                 yield BALANCER, cloud.balancer_admitted(Packet(address))
+        for name, table in self.tables.items():
+            yield name, common(table.admitted(Packet(address)), table.closed())
 
     def seen_as(self) -> Iterator[tuple[str, Address]]:
         """Every node with each address that others see its packets come from."""
@@ -104,6 +118,24 @@ class World:
                 cloud.admitted(node, packet),
                 self.promise.private(peer, address, node),
             )
+
+    def _to_hosts(self) -> Iterator[str]:
+        """Of the ports that a host's table closes; the host's own rules decide about all others."""
+        for name, table in self.tables.items():
+            closed = table.closed()
+            for address in [*self.outsiders(4), *self.outsiders(6)]:
+                yield from _difference(
+                    f"{address} to {name}",
+                    common(table.admitted(Packet(address)), closed),
+                    common(self.promise.outside(address, name), closed),
+                )
+            for peer, address in self.seen_as():
+                if peer != name:
+                    yield from _difference(
+                        f"{peer} ({address}) to {name}",
+                        common(table.admitted(Packet(address)), closed),
+                        common(self.promise.public(peer, address, name), closed),
+                    )
 
     def _past_bastion(self) -> Iterator[str]:
         """SSH alone, from the operator to the bastion and from there to every node."""
@@ -166,13 +198,15 @@ def of_recording(recording: Recording, rows: list[Row]) -> World:
     if any(cloud.others() for cloud in clouds):
         past: Any = BASTION
         rows = [replace(row, destination=past) if row.name == "ssh" else row for row in rows]
+    hosts = {
+        node["name"]: [ipaddress.ip_address(a) for a in node["addresses"]["public"]]
+        for node in told
+        if node["name"] not in made
+    }
     return World(
         clouds=tuple(clouds),
-        hosts={
-            node["name"]: [ipaddress.ip_address(a) for a in node["addresses"]["public"]]
-            for node in told
-            if node["name"] not in made
-        },
+        hosts=hosts,
+        tables={name: HostTable(recording, name) for name in hosts},
         promise=Promise(rows=rows, roles=roles),
     )
 
