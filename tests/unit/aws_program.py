@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.unit.program import run_stack
+from tests.unit import recordings
 from tests.unit.recorder import Recording, Registration
 
 IMAGES = {"amd64": "ami-0e872aee57663ae2d", "arm64": "ami-0123456789abcdef0"}
@@ -33,7 +33,7 @@ def run(
         "protect": None,
         **others,
     }
-    return run_stack("production", overrides)
+    return recordings.of("production", overrides)
 
 
 def tagged(recording: Recording, tag: str) -> list[str]:

@@ -7,7 +7,7 @@ from pulumi_aws import ec2
 from pulumi_tls import PrivateKey
 
 from components.platforms import cloudinit
-from components.platforms.aws import catalog, machines
+from components.platforms.aws import catalog, instances
 from components.platforms.aws.network import Network
 from components.platforms.aws.security import Groups
 from components.platforms.aws.site import Site
@@ -28,21 +28,19 @@ def bastion(
     # Either will do: the first that there is an image for.
     arch, image = sorted(site.settings.images.items())[0]
     host_key = PrivateKey(f"{name}-host-key", algorithm="ED25519", opts=site.plain)
-    instance = machines.launch(
-        site,
-        name,
+    plan = instances.Plan(
         image=image,
         size=catalog.BASTION_SIZES[arch],
         subnet=network.public[site.settings.zones[0]],
         group=groups["bastion"],
         key=key,
-        user_data=machines.user_data(site, name, host_key, None),
+        host_key=host_key,
         root_gib=_ROOT_GIB,
         role="bastion",
-        after=ready,
     )
+    instance = instances.launch(site, name, plan, after=ready)
     return Ssh(
-        host=machines.elastic_address(site, name, instance, "bastion"),
+        host=instances.elastic_address(site, name, instance, "bastion"),
         user=cloudinit.SSH_USER,
         port=22,
         private_key=site.shared.operator.private,
