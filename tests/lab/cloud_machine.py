@@ -67,14 +67,15 @@ def with_user_data(image: str, name: str, user_data: str) -> Iterator[str]:
         _podman("rmi", "--force", reference)
 
 
-def schema(image: str, user_data: str) -> "subprocess.CompletedProcess[str]":
-    """What cloud-init's own check says about user data."""
+def schema(image: str, *user_data: str) -> "subprocess.CompletedProcess[str]":
+    """What cloud-init's own check says about each text; fails with the first that it refuses."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "user-data").write_text(user_data)
-        words = ("cloud-init", "schema", "--config-file", "/seed/user-data")
+        for number, text in enumerate(user_data):
+            (Path(folder) / f"user-data-{number}").write_text(text)
+        each = "for f in /seed/*; do cloud-init schema --config-file $f || exit 1; done"
         run = ("run", "--rm", "--network=none", *_LIMITS, f"--volume={folder}:/seed:ro")
         return subprocess.run(
-            ["podman", *run, "--entrypoint=", image, *words],
+            ["podman", *run, "--entrypoint=", image, "sh", "-c", each],
             capture_output=True,
             text=True,
             timeout=60,

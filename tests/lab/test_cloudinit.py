@@ -21,6 +21,7 @@ from tests.downloads.release_server import ReleaseServer, serving
 from tests.e2e.kubernetes import until
 from tests.lab.cloud_machine import ARCH, cloud_image, prepare_script, schema, with_user_data
 from tests.lab.node_stack import KeyPair, NodeStack, succeeded
+from tests.unit.program import run_stack
 
 pytestmark = pytest.mark.nodes
 
@@ -210,6 +211,25 @@ def test_cloud_init_has_nothing_against_the_user_data(
     checked = schema(cloud.image, text)
     assert checked.returncode == 0, checked.stderr
     assert checked.stdout.startswith("Valid cloud-config")
+
+
+@pytest.mark.parametrize(
+    ("stack", "platforms"),
+    [
+        ("staging", {"digitalocean"}),
+        ("production", {"aws"}),
+        ("hybrid", {"aws", "digitalocean"}),
+    ],
+)
+def test_cloud_init_has_nothing_against_what_the_stacks_machines_are_handed(
+    cloud: Cloud, stack: str, platforms: set[str]
+) -> None:
+    machines = [r for r in run_stack(stack).resources.values() if "userData" in r.inputs]
+    assert {machine.type.partition(":")[0] for machine in machines} == platforms
+    texts = [machine.inputs["userData"] for machine in machines]
+    checked = schema(cloud.image, *texts)
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.count("Valid cloud-config") == len(texts) >= 3
 
 
 @pytest.mark.parametrize(

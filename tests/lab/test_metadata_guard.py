@@ -31,8 +31,15 @@ WantedBy=multi-user.target
 """
 _WITHOUT_K3S = """
 systemctl disable --quiet --now k3s 2>/dev/null
-rm -f /etc/systemd/system/k3s.service /root/when-k3s-started
+rm -rf /etc/systemd/system/k3s.service /root/when-k3s-started
+rm -rf /etc/systemd/system/k3s-metadata-guard.service.d
 systemctl daemon-reload
+"""
+# A machine that takes its time: k3s would be first, if it did not wait.
+_SLOW = """
+cd /etc/systemd/system
+mkdir k3s-metadata-guard.service.d
+printf '[Service]\nExecStartPre=sleep 3\n' >k3s-metadata-guard.service.d/slow.conf
 """
 SHOW = {"nft": "nft list table inet k3s_metadata", "iptables": "iptables -t raw -S PREROUTING"}
 
@@ -148,14 +155,16 @@ def test_the_rules_are_there_before_k3s_at_each_start(node: Node) -> None:
     unit = K3S.format(show=SHOW[node.program])
     succeeded(node.shell(f"cat >/etc/systemd/system/k3s.service <<'END'\n{unit}END\n"))
     node.prepare()
-    succeeded(node.shell("systemctl enable --quiet k3s"))
+    succeeded(node.shell(f"systemctl enable --quiet k3s\n{_SLOW}"))
 
     node.restart()
 
-    assert node.pod_reaches() == NONE
-    assert node.itself_reaches() == NODE
+    wait = "until systemctl is-active --quiet k3s; do sleep 0.1; done"
+    succeeded(node.shell(f"timeout 30 sh -c '{wait}'"))
     seen = succeeded(node.shell("cat /root/when-k3s-started")).lower()
     assert "k3s-metadata" in seen or IPV4 in seen, seen
+    assert node.pod_reaches() == NONE
+    assert node.itself_reaches() == NODE
 
     # Prepared again while k3s runs, which goes on; with no addresses any more as well.
     for metadata in (METADATA, IPV4, ""):
