@@ -126,6 +126,10 @@ class Aws:
     def has_balancer(self) -> bool:
         return bool(self._balancers)
 
+    def balancer_families(self) -> Sequence[int]:
+        kinds = {b.inputs.get("ipAddressType", "ipv4") for b in self._balancers}
+        return (4, 6) if "dualstack" in kinds else (4,)
+
     def balancer_admitted(self, packet: Packet) -> Spans:
         return merged(
             listened

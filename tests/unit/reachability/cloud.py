@@ -52,6 +52,10 @@ class Cloud(Protocol):
         """Whether the registration address is here."""
         ...
 
+    def balancer_families(self) -> Sequence[int]:
+        """IP versions that the balancer has addresses of."""
+        ...
+
     def balancer_admitted(self, packet: Packet) -> Spans:
         """Ports on which the balancer takes the packet in and hands it on to somebody."""
         ...

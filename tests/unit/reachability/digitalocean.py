@@ -96,6 +96,10 @@ class DigitalOcean:
     def has_balancer(self) -> bool:
         return bool(self._balancers)
 
+    def balancer_families(self) -> Sequence[int]:
+        stacks = {b.inputs.get("networkStack", "IPV4") for b in self._balancers}
+        return (4,) if stacks <= {"IPV4"} else (4, 6)
+
     def balancer_admitted(self, packet: Packet) -> Spans:
         return merged(
             Span("tcp", int(rule["entryPort"]), int(rule["entryPort"]))

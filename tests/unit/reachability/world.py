@@ -157,14 +157,15 @@ class World:
 
     def _to_balancer(self) -> Iterator[str]:
         (home,) = (cloud for cloud in self.clouds if cloud.has_balancer())
-        for address in self.outsiders(4):
+        families = home.balancer_families()
+        for address in (a for family in families for a in self.outsiders(family)):
             yield from _difference(
                 f"{address} to the balancer",
                 home.balancer_admitted(Packet(address)),
                 self.promise.outside(address, BALANCER),
             )
         for peer, address in self.seen_as():
-            if address.version == 4:
+            if address.version in families:
                 yield from _difference(
                     f"{peer} ({address}) to the balancer",
                     home.balancer_admitted(Packet(address, sender=peer)),
