@@ -17,4 +17,8 @@ uninstall_k3s() {
     # The release's files, and the password by which a cluster knew the node.
     rm -rf "$STORE" /etc/rancher/node
     if [ -d /etc/rancher ]; then rmdir --ignore-fail-on-non-empty /etc/rancher; fi
+    # Folders that its kubelet and its pods' network made, once they are empty.
+    for folder in /usr/libexec/kubernetes /var/lib/cni; do
+        if [ -d "$folder" ]; then find "$folder" -depth -type d -empty -delete; fi
+    done
 }
