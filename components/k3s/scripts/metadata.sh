@@ -6,8 +6,9 @@
 # Two hooks: before anything else sees a packet, or a proxy on the machine could fetch for a pod;
 # and where it is passed on, as a Service may have turned it to such an address in between.
 
-GUARD=k3s-metadata-guard
-GUARD_FOLDER=/etc/k3s-metadata-guard
+# Not k3s-…: k3s's uninstaller stays for the sake of any other unit of such a name.
+GUARD=metadata-guard
+GUARD_FOLDER=/etc/metadata-guard
 GUARD_UNIT=/etc/systemd/system/$GUARD.service
 
 guard_metadata() {
@@ -48,13 +49,13 @@ remove_guard() {
 # Loads anew are whole or not at all: there is no moment without rules.
 with_nft() {
     {
-        printf 'add table inet k3s_metadata\ndelete table inet k3s_metadata\ntable inet k3s_metadata {\n'
+        printf 'add table inet metadata_guard\ndelete table inet metadata_guard\ntable inet metadata_guard {\n'
         nft_chain early prerouting -300
         nft_chain passed_on forward 0
         printf '}\n'
     } >"$GUARD_FOLDER/rules.nft"
     printf 'exec nft -f %s\n' "$GUARD_FOLDER/rules.nft" >"$GUARD_FOLDER/load"
-    printf 'exec nft delete table inet k3s_metadata\n' >"$GUARD_FOLDER/unload"
+    printf 'exec nft delete table inet metadata_guard\n' >"$GUARD_FOLDER/unload"
 }
 
 # nft_chain NAME HOOK PRIORITY
@@ -86,15 +87,15 @@ with_iptables() {
 }
 
 iptables_table() {
-    printf '*%s\n:K3S-METADATA - [0:0]\n' "$1"
-    for address in $addresses; do printf -- '-A K3S-METADATA -d %s -j DROP\n' "$address"; done
+    printf '*%s\n:METADATA-GUARD - [0:0]\n' "$1"
+    for address in $addresses; do printf -- '-A METADATA-GUARD -d %s -j DROP\n' "$address"; done
     printf 'COMMIT\n'
 }
 
 iptables_load() {
     printf '%s-restore -w --noflush <%s || exit 1\n' "$1" "$GUARD_FOLDER/$1.rules"
     for chain in 'raw PREROUTING' 'mangle FORWARD'; do
-        jump="${chain#* } -j K3S-METADATA"
+        jump="${chain#* } -j METADATA-GUARD"
         printf '%s -w -t %s -C %s 2>/dev/null || %s -w -t %s -I %s || exit 1\n' \
             "$1" "${chain% *}" "$jump" "$1" "${chain% *}" "$jump"
     done
@@ -102,9 +103,9 @@ iptables_load() {
 
 iptables_unload() {
     for chain in 'raw PREROUTING' 'mangle FORWARD'; do
-        printf '%s -w -t %s -D %s -j K3S-METADATA\n' "$1" "${chain% *}" "${chain#* }"
-        printf '%s -w -t %s -F K3S-METADATA\n' "$1" "${chain% *}"
-        printf '%s -w -t %s -X K3S-METADATA\n' "$1" "${chain% *}"
+        printf '%s -w -t %s -D %s -j METADATA-GUARD\n' "$1" "${chain% *}" "${chain#* }"
+        printf '%s -w -t %s -F METADATA-GUARD\n' "$1" "${chain% *}"
+        printf '%s -w -t %s -X METADATA-GUARD\n' "$1" "${chain% *}"
     done
 }
 
