@@ -19,21 +19,23 @@ GROUPS: Mapping[str, Any] = {
 }
 
 
+def overrides(
+    groups: Mapping[str, Any] = GROUPS,
+    aws: Mapping[str, Any] | None = None,
+    **others: Any,
+) -> dict[str, Any]:
+    """Of stack "production": one server and one agent in two zones, or as given."""
+    settings = {"region": "eu-central-1", "zones": ["a", "b"], "images": IMAGES, **(aws or {})}
+    return {"groups": groups, "aws": settings, "network": None, "protect": None, **others}
+
+
 def run(
     groups: Mapping[str, Any] = GROUPS,
     aws: Mapping[str, Any] | None = None,
-    **others: object,
+    **others: Any,
 ) -> Recording:
-    """Stack "production" with one server and one agent, or as given."""
-    settings = {"region": "eu-central-1", "zones": ["a", "b"], "images": IMAGES, **(aws or {})}
-    overrides: dict[str, object] = {
-        "groups": groups,
-        "aws": settings,
-        "network": None,
-        "protect": None,
-        **others,
-    }
-    return recordings.of("production", overrides)
+    """The same, recorded."""
+    return recordings.of("production", overrides(groups, aws, **others))
 
 
 def tagged(recording: Recording, tag: str) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit import answers_aws
-from tests.unit.aws_program import COMMAND, ELASTIC, INSTANCE, inbound, outbound, run
+from tests.unit.aws_program import COMMAND, ELASTIC, IMAGES, INSTANCE, inbound, outbound, run
 from tests.unit.recorder import Recording
 
 OPERATOR = "198.51.100.0/24"
@@ -130,4 +130,18 @@ def test_with_ipv6_nodes_reach_out_and_nobody_reaches_in() -> None:
         OPERATOR,
         f"{nat}/32",
         *(f"{answers_aws.ipv6(node)}/128" for node in nodes),
+    }
+
+
+def test_with_arm64_images_alone_the_bastion_is_arm64_too() -> None:
+    groups = {"server": {"role": "server", "count": 1, "arch": "arm64"}}
+    cluster = run(groups, aws={"images": {"arm64": IMAGES["arm64"]}}, network=PRIVATE)
+    bastion = cluster.resources["production-bastion"].inputs
+    assert (bastion["ami"], bastion["instanceType"]) == (IMAGES["arm64"], "t4g.micro")
+
+
+def test_the_gateways_and_the_bastions_addresses_are_protected_with_the_rest() -> None:
+    cluster = run(network=PRIVATE, protect=True)
+    assert {r.name for r in cluster.registrations if r.request.protect} == {
+        *("production-nat-a-address", "production-bastion-address", "production-api")
     }

@@ -117,7 +117,7 @@ def count_rules(
     nats = addresses.nat_zones(settings.zones, settings.nat) if private else ()
     wanted = ingress.ingresses(
         plan.plan(asked.rows, asked.nodes, "aws"),
-        hosts=peers.expected(asked.nodes, network, spans=asked.spans, nats=nats),
+        hosts=peers.expected(asked.nodes, network, nats=nats),
         ipv6=network.ipv6,
         bastion=private,
         balancer=any(node.platform == "aws" and node.role == "server" for node in asked.nodes),

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import pulumi
 
 from components.network import NetworkSettings
-from components.platforms.aws import addresses
 from components.platforms.aws.ingress import Host
 from components.platforms.machine import Machine
 from components.topology import Node
@@ -43,9 +42,7 @@ def _of(machine: Machine) -> Iterator[tuple[Host, pulumi.Output[str]]]:
             yield Host(label=f"{machine.name}{suffix}", family=6), side.ipv6
 
 
-def expected(
-    nodes: Sequence[Node], network: NetworkSettings, *, spans: bool, nats: Sequence[str]
-) -> Hosts:
+def expected(nodes: Sequence[Node], network: NetworkSettings, *, nats: Sequence[str]) -> Hosts:
     """The same before there are machines; of other platforms' nodes never fewer than there will be.
 
     A Droplet with a reserved IP sends from its own address; an existing host has either family.
@@ -56,12 +53,16 @@ def expected(
         ipv4 = [Host(label=node.name, family=4)]
         if node.platform == "aws" and nats:
             ipv4 = [Host(label=nat_label(zone), family=4) for zone in nats]
-        elif node.platform == "digitalocean" and addresses.is_fixed(
-            node.role, network, spans=spans
-        ):
+        elif node.platform == "digitalocean" and _is_reserved(node, network):
             ipv4.append(Host(label=f"{node.name}-egress", family=4))
         found[node.name] = [*ipv4, *ipv6]
     return found
+
+
+def _is_reserved(node: Node, network: NetworkSettings) -> bool:
+    """Whether a Droplet has a reserved IP, which none has unless settings say so."""
+    chosen = network.fixed_addresses
+    return chosen == "all" or (chosen == "servers" and node.role == "server")
 
 
 def nat_label(zone: str) -> str:
