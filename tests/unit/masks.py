@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tests.unit import snapshot
+from tests.unit import readable
 from tests.unit.recorder import Recording, Registration
 
 K3S = ("command:remote:Command", "command:remote:CopyToRemote", "random:")
@@ -28,7 +28,7 @@ def steps(recording: Recording) -> dict[str, dict[str, Any]]:
 
 
 def _step(resource: Registration, known: Mapping[str, str], names: set[str]) -> dict[str, Any]:
-    shown = snapshot.shown(resource)
+    shown = readable.shown(resource)
     return {
         **shown,
         "inputs": {key: _masked(value, known) for key, value in shown["inputs"].items()},

@@ -23,6 +23,7 @@ from tests.unit.reachability import world
 from tests.unit.reachability.cloud import CannotTellError
 from tests.unit.reachability.promise import BALANCER, BASTION
 from tests.unit.reachability.settings import clusters
+from tests.unit.reachability.table import STRANGER
 from tests.unit.reachability.traffic import Address, Packet, Spans, holds, lets_in
 from tests.unit.reachability.world import World
 from tests.unit.recorder import Recording, Registration
@@ -31,7 +32,6 @@ from tests.unit.stackfiles import raw
 STACKS = ["staging", "production", "hybrid"]
 # What must never be open to the internet: SSH, the API, the kubelet, VXLAN, etcd, node exporters.
 NEVER = [("tcp", port) for port in (22, 6443, 10250, 2379, 2380, 9100)] + [("udp", 8472)]
-STRANGER = ipaddress.ip_address("100.128.0.1")
 EXAMPLES = int(os.environ.get("EXAMPLES", "25"))
 
 # The same examples every time and in both tests, so that each cluster is recorded once.

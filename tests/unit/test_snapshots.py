@@ -11,16 +11,16 @@ from tests.unit.recorder import Secret
 
 @pytest.mark.parametrize("stack", snapshot.STACKS)
 def test_a_stack_registers_what_its_snapshot_holds(stack: str) -> None:
-    difference = snapshot.difference(stack, snapshot.text(stack))
+    difference = "\n".join(text for _, _, text in snapshot.differences(stack))
     assert not difference, (
-        f"stack {stack} registers something else than was reviewed:\n{difference}\n"
+        f"stack {stack} is another one than was reviewed:\n{difference}\n"
         f"if that is what you want, run `.venv/bin/{snapshot.COMMAND}` and commit the change"
     )
 
 
 @pytest.mark.parametrize("stack", snapshot.STACKS)
 def test_a_snapshot_holds_no_secret_and_no_script(stack: str) -> None:
-    text = snapshot.text(stack)
+    text = snapshot.resources(stack)
     assert not re.search(r"PRIVATE |made-by-the-stack|#!/bin/sh|set -eu", text)
     assert yaml.safe_load(text)["outputs"]["kubeconfig (secret)"] == "secret"
 

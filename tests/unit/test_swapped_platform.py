@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit import masks, recordings, snapshot
+from tests.unit import masks, readable, recordings
 from tests.unit.recorder import Recording
 from tests.unit.stackfiles import config_of
 
@@ -63,7 +63,7 @@ def test_labels_and_taints_of_a_group_go_along_to_the_other_cloud() -> None:
 
 
 def _text(recording: Recording) -> str:
-    return snapshot.dumped(masks.steps(recording))
+    return readable.dumped(masks.steps(recording))
 
 
 def _platform(stack: str) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.unit import snapshot
+from tests.unit import readable
 from tests.unit.reachability.cloud import CannotTellError
 from tests.unit.reachability.traffic import (
     LAST_PORT,
@@ -58,7 +58,7 @@ class HostTable:
 
     def __init__(self, recording: Recording, node: str) -> None:
         command = recording.resources[f"{node}-host"]
-        told = snapshot.shown(command)["inputs"]["stdin"]["variables"]["RULES"]
+        told = readable.shown(command)["inputs"]["stdin"]["variables"]["RULES"]
         self._rules = [rule for line in _chain(told, "input") for rule in _read(line)]
 
     def mentioned(self) -> Iterator[Network]:
