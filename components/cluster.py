@@ -6,6 +6,7 @@ import pulumi
 from pulumi_tls import PrivateKey, get_public_key_output
 
 from components import firewall
+from components.addons.install import install
 from components.cluster_settings import ClusterSettings, problems
 from components.k3s import first_boot
 from components.k3s.cluster import K3s
@@ -17,7 +18,7 @@ from components.topology import PlatformName
 
 
 class K3sCluster(pulumi.ComponentResource):
-    """Machines, network and k3s, declared together.
+    """Machines, network, k3s and what is installed after it, declared together.
 
     `operator_key` is the private SSH key (OpenSSH form, secret) that steps on nodes use; without
     it the stack makes one.
@@ -62,7 +63,7 @@ class K3sCluster(pulumi.ComponentResource):
         admitted = [r for platform in platforms.values() for r in platform.admit(machines)]
         k3s = K3s(
             name,
-            settings=settings.k3s,
+            settings=settings.k3s_with_addons,
             groups=settings.groups,
             machines=machines,
             endpoint=endpoint,
@@ -70,6 +71,7 @@ class K3sCluster(pulumi.ComponentResource):
             after=[*endpoint.resources, *admitted],
             opts=child,
         )
+        install(name, settings.addons, k3s, machines, child)
 
         self.kubeconfig = k3s.kubeconfig
         self.server_token, self.agent_token = k3s.server_token, k3s.agent_token

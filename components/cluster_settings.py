@@ -12,6 +12,9 @@ from components import firewall, topology
 from components import groups as node_groups
 from components import network as network_rules
 from components.access import AccessSettings
+from components.addons import settings as addon_rules
+from components.addons.addon import AddonAsked
+from components.addons.settings import Addons
 from components.groups import NodeGroup
 from components.k3s import settings as k3s_settings
 from components.k3s.settings import K3sSettings
@@ -44,6 +47,10 @@ class ClusterSettings(Settings):
     network: NetworkSettings = Field(
         default_factory=NetworkSettings, description="an object such as {profiles: [prometheus]}"
     )
+    addons: Addons = Field(
+        default_factory=Addons,
+        description="what is installed after k3s, such as {metallb: {pools: …}}",
+    )
     protect: bool = Field(
         default=False,
         description="true: raw disks, fixed addresses and balancer are never deleted",
@@ -65,6 +72,11 @@ class ClusterSettings(Settings):
         """The same, as it is checked."""
         return Draft(**{name: getattr(self, name) for name in Draft.__dataclass_fields__})
 
+    @property
+    def k3s_with_addons(self) -> K3sSettings:
+        """k3s's settings, as the chosen add-ons need them."""
+        return self.addons.k3s(self.k3s)
+
     def nodes(self, cluster: str) -> list[Node]:
         """All nodes to be, by name, platform and network."""
         return _nodes(cluster, self.draft())
@@ -83,6 +95,7 @@ class Draft:
     k3s: K3sSettings | None = None
     access: AccessSettings | None = None
     network: NetworkSettings | None = None
+    addons: Addons | None = None
     local: LocalSettings | None = None
     digitalocean: DigitalOceanSettings | None = None
     aws: AwsSettings | None = None
@@ -111,6 +124,8 @@ def problems(name: str, draft: Draft, *, operator_key_given: bool = True) -> lis
         found += network_rules.problems(draft.network, ipv4_only=_ipv4_only(draft, used))
         found += firewall.problems(draft.network.open)
     found += _mixed(draft, nodes)
+    if draft.addons is not None:
+        found += addon_rules.problems(draft.addons, _addon_asked(name, draft, nodes))
     for platform in used:
         found += _of_platform(name, platform, draft, nodes, operator_key_given)
     return found
@@ -137,8 +152,18 @@ def _facts(draft: Draft, nodes: list[Node]) -> firewall.Facts:
         ipv6=network.ipv6,
         dual_stack=bool(k3s and k3s.dual_stack),
         embedded_registry=bool(k3s and k3s.embedded_registry),
-        profiles=network.profiles,
+        profiles=(*network.profiles, *(draft.addons.profiles() if draft.addons else ())),
         open=network.open,
+    )
+
+
+def _addon_asked(name: str, draft: Draft, nodes: list[Node]) -> AddonAsked:
+    return AddonAsked(
+        cluster=name,
+        groups=draft.groups or {},
+        nodes=nodes,
+        k3s=draft.k3s,
+        chosen=frozenset(draft.addons.chosen()) if draft.addons else frozenset(),
     )
 
 

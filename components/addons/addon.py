@@ -1,0 +1,163 @@
+"""What every add-on is made of: settings, a namespace, a Helm release, objects that need it.
+
+The Kubernetes SDK takes most of a second to load. Settings of add-ons are read for every cluster,
+so it is loaded where an object is made, and nowhere else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+from pydantic import Field
+
+from components.addons.charts import Chart, ChartSource
+from components.groups import NodeGroup
+from components.k3s.settings import K3sSettings
+from components.platforms.machine import Machine
+from components.settings import Settings
+from components.topology import Node
+
+if TYPE_CHECKING:
+    from pulumi_kubernetes import Provider
+    from pulumi_kubernetes.apiextensions import CustomResource
+    from pulumi_kubernetes.core.v1 import Namespace
+    from pulumi_kubernetes.helm.v3 import Release
+
+# What a chart's own hooks and images may take on a small machine, seconds.
+_RELEASE_SECONDS = 900
+
+
+class AddonSettings(Settings):
+    """What may be written for every add-on; each adds its own."""
+
+    version: str = Field(description="version of the chart")
+    values: Mapping[str, Any] = Field(
+        default_factory=dict, description="further values of the chart, merged last"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Where add-ons are put.
+
+    `server` is a machine that steps run on; `provider` speaks to the API of `k3s`. `after` is what
+    must be there before: children of a component do not wait for what it depends on.
+    """
+
+    cluster: str
+    k3s: pulumi.Resource
+    provider: "Provider"
+    charts: ChartSource
+    server: Machine
+    machines: Sequence[Machine]
+    after: Sequence[pulumi.Resource] = ()
+
+    def options(
+        self, parent: pulumi.Resource, after: Sequence[pulumi.Resource] = ()
+    ) -> pulumi.ResourceOptions:
+        """Options of an object in the cluster; a cluster that is torn down takes it along."""
+        return pulumi.ResourceOptions(
+            parent=parent,
+            provider=self.provider,
+            depends_on=[self.k3s, *self.after, *after],
+            deleted_with=self.k3s,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddonAsked:
+    """What a cluster asks of an add-on, for its check of the settings.
+
+    `groups` and `nodes` are the whole cluster's. `chosen` are the keys of all add-ons that are
+    chosen. A part that could not be read is None.
+    """
+
+    cluster: str
+    groups: Mapping[str, NodeGroup]
+    nodes: Sequence[Node]
+    k3s: K3sSettings | None
+    chosen: frozenset[str]
+
+
+def namespace(
+    name: str,
+    site: Site,
+    parent: pulumi.Resource,
+    labels: Mapping[str, str] | None = None,
+) -> "Namespace":
+    """A namespace of the add-on's own; `labels` such as Pod Security's."""
+    from pulumi_kubernetes.core.v1 import Namespace
+    from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+    return Namespace(
+        f"{site.cluster}-{name}-namespace",
+        metadata=ObjectMetaArgs(name=name, labels=dict(labels or {})),
+        opts=site.options(parent),
+    )
+
+
+def release(
+    name: str,
+    chart: Chart,
+    settings: AddonSettings,
+    values: Mapping[str, Any],
+    *,
+    into: "Namespace",
+    site: Site,
+    parent: pulumi.Resource,
+    after: Sequence[pulumi.Resource] = (),
+) -> "Release":
+    """The chart, deployed and awaited: a new version or value upgrades it in place."""
+    from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
+
+    file = site.charts.file(chart, settings.version)
+    repository = site.charts.url or chart.repository
+    return Release(
+        f"{site.cluster}-{name}",
+        name=name,
+        chart=str(file) if file else chart.name,
+        version=settings.version,
+        repository_opts=None if file else RepositoryOptsArgs(repo=repository),
+        namespace=into.metadata.name,
+        values=merged(values, settings.values),
+        timeout=_RELEASE_SECONDS,
+        # A first install that failed is taken back, so that the next run finds nothing half-made.
+        atomic=True,
+        cleanup_on_fail=True,
+        opts=site.options(parent, after),
+    )
+
+
+def custom(
+    name: str,
+    body: Mapping[str, Any],
+    *,
+    site: Site,
+    parent: pulumi.Resource,
+    after: Sequence[pulumi.Resource],
+) -> "CustomResource":
+    """One object of a kind that a chart brings along: apiVersion, kind, metadata and spec."""
+    from pulumi_kubernetes.apiextensions import CustomResource
+    from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+    return CustomResource(
+        f"{site.cluster}-{name}",
+        api_version=body["apiVersion"],
+        kind=body["kind"],
+        metadata=ObjectMetaArgs(**body["metadata"]),
+        spec=body["spec"],
+        opts=site.options(parent, after),
+    )
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Helm's own way: objects key by key, everything else replaced."""
+    both = dict(base)
+    for key, value in over.items():
+        old = both.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            both[key] = merged(old, value)
+        else:
+            both[key] = value
+    return both

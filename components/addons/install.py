@@ -1,0 +1,56 @@
+"""The chosen add-ons, each when those that it needs are there; independent ones side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pulumi
+
+from components.addons.addon import Site
+from components.addons.kinds import KINDS
+from components.addons.settings import Addons
+from components.k3s.cluster import K3s
+from components.platforms.machine import Machine
+
+if TYPE_CHECKING:
+    from pulumi_kubernetes import Provider
+
+
+def install(
+    name: str,
+    addons: Addons,
+    k3s: K3s,
+    machines: Sequence[Machine],
+    opts: pulumi.ResourceOptions,
+) -> Mapping[str, pulumi.ComponentResource]:
+    """Install them into a cluster whose nodes are there; gives their components by key."""
+    chosen = addons.chosen()
+    if not chosen:
+        return {}
+    site = Site(
+        cluster=name,
+        k3s=k3s,
+        provider=_provider(name, k3s, opts),
+        charts=addons.charts,
+        server=next(machine for machine in machines if machine.role == "server"),
+        machines=machines,
+    )
+    made: dict[str, pulumi.ComponentResource] = {}
+    for key, settings in chosen.items():
+        before = [made[other] for other in KINDS[key].after if other in made]
+        made[key] = KINDS[key].component(
+            f"{name}-{key}", settings=settings, site=replace(site, after=before), opts=opts
+        )
+    return made
+
+
+def _provider(name: str, k3s: K3s, opts: pulumi.ResourceOptions) -> "Provider":
+    from pulumi_kubernetes import Provider
+
+    return Provider(
+        f"{name}-kubernetes",
+        kubeconfig=k3s.kubeconfig,
+        # Without it a changed address in the kubeconfig would replace everything in the cluster.
+        cluster_identifier=name,
+        opts=opts,
+    )
