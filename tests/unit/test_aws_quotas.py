@@ -19,7 +19,7 @@ CLUSTERS: Mapping[str, tuple[dict[str, Any], str]] = {
     "public": ({}, "servers"),
     "dual stack": ({"network": {"ipv6": True, "profiles": ["ingress"]}}, "servers"),
     "many agents": (
-        {"groups": {**aws_program.GROUPS, "more": {"role": "agent", "count": 20}}},
+        {"groups": {**aws_program.GROUPS, "more": {"role": "agent", "count": 10}}},
         "balancer",
     ),
     "private": ({"network": {"nodes": "private"}, "aws": {"nat": "zonal"}}, "servers"),
