@@ -174,6 +174,17 @@ def test_a_second_up_changes_nothing(home: Home) -> None:
     assert (done.code, done.operations) == (0, {}), done.said
 
 
+def test_an_agent_that_was_installed_anew_is_a_node_again_by_its_new_host_key(home: Home) -> None:
+    succeeded(home.stack.node("delete", BARN))
+    new = _KEYS[BARN] = KeyPair.fresh()
+    succeeded(home.stack.node("create", BARN, HOST_KEY=new.private, HOST_KEY_PUB=new.public))
+    home.stack.run("ip", "neighbour", "flush", "to", home.stack.public_ip(BARN))
+    home.stack.inside(SHED, "ip", "neighbour", "flush", "all")
+    home.before[BARN] = look(home.stack, BARN)
+    home.up("barn")
+    assert is_ready(home.nodes()["dev-agent-barn"])
+
+
 def test_a_host_that_is_taken_out_leaves_the_cluster_and_is_as_it_was(home: Home) -> None:
     home.up()
     assert set(home.nodes()) == {"dev-server-shed"}

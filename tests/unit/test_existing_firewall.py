@@ -213,6 +213,16 @@ def test_nothing_takes_the_host_for_one_that_goes_with_the_stack(own: Recording)
     assert command.inputs["delete"].endswith("-- delete host:hybrid-agent-barn")
 
 
+def test_another_host_key_is_another_machine(own: Recording) -> None:
+    identity = own.resources["hybrid-agent-barn-identity"]
+    assert identity.inputs["keepers"] == {"hostKey": host_key(2)}
+    assert identity.request.deleteBeforeReplace
+    for step in ("prepare", "install", "registration"):
+        assert own.resources[f"hybrid-agent-barn-{step}"].inputs["triggers"] == [host_key(2)]
+    registration = own.resources["hybrid-agent-barn-registration"]
+    assert registration.request.deletedWith.endswith("::hybrid-server-shed-identity")
+
+
 def test_a_host_that_comes_changes_only_its_neighbours_tables(own: Recording) -> None:
     alone = run_stack("hybrid", OWN)
     new = own.resources.keys() - alone.resources.keys()

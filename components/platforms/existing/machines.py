@@ -3,6 +3,7 @@
 import ipaddress
 
 import pulumi
+from pulumi_random import RandomId
 
 from components.groups import NodeGroup
 from components.platforms.existing.hosts import Address, Host, JumpHost
@@ -10,16 +11,33 @@ from components.platforms.existing.settings import ExistingSettings
 from components.platforms.machine import Addresses, Machine, Ssh
 from components.platforms.platform import OperatorKey, Shared
 
+_HOST_KEY = "hostKey"
 # https://kubernetes.io/docs/reference/labels-annotations-taints/#topologykubernetesiozone
 _ZONE = "topology.kubernetes.io/zone"
 
 
 class ExistingHost(pulumi.ComponentResource):
-    """A host of the inventory. Nothing makes or deletes it: it stands for the host in the state."""
+    """A host of the inventory. Nothing makes or deletes it: it stands for the host in the state.
+
+    `identity` is made anew when the host has another host key, as a machine on a cloud is: what was
+    done on the host before goes first, so that a node's old self has left when the new one joins.
+    """
+
+    identity: RandomId
 
     def __init__(self, name: str, host: Host, opts: pulumi.ResourceOptions) -> None:
         super().__init__("k3s:platforms:ExistingHost", name, None, opts)
+        self.identity = RandomId(
+            f"{name}-identity",
+            byte_length=8,
+            keepers={_HOST_KEY: _key_of(host)},
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
         self.register_outputs({"address": host.address, "hostKey": _key_of(host)})
+
+    def host_key(self) -> pulumi.Output[str]:
+        """The key of the host that this is; another machine in its place has another one."""
+        return self.identity.keepers.apply(lambda kept: (kept or {})[_HOST_KEY])
 
 
 def machines(
@@ -48,6 +66,7 @@ def _machine(
     shared: Shared,
     opts: pulumi.ResourceOptions,
 ) -> Machine:
+    made = ExistingHost(name, host, opts)
     return Machine(
         name=name,
         group=group_name,
@@ -56,9 +75,8 @@ def _machine(
         private=_addresses(host.internal()),
         public=_addresses(host.external()),
         ssh=_ssh(host, shared.operator, jump=host.jump),
-        # Another machine in its place has another key, and is made a node anew.
-        id=pulumi.Output.from_input(_key_of(host)),
-        resource=ExistingHost(name, host, opts),
+        id=made.host_key(),
+        resource=made.identity,
         network=network,
         disks=[pulumi.Output.from_input(disk) for disk in host.disks],
         topology={_ZONE: host.zone} if host.zone else {},
