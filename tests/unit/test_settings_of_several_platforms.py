@@ -210,3 +210,10 @@ def test_github_users_and_keys_are_both_taken() -> None:
     settings = parse("staging", raw("staging", {"access": access}))
     assert settings.access.github_users() == ["octocat"]
     assert settings.access.keys() == [keys[1]]
+
+
+def test_a_part_that_cannot_be_read_is_not_told_to_be_missing_as_well() -> None:
+    found = lines("production", {"aws": {"region": "eu-central-1", "images": []}})
+    assert [line.split(":")[0] for line in found] == ["aws.images"]
+    missing = lines("production", {"aws": None})
+    assert any(line.startswith("aws: nothing — groups") for line in missing), missing
