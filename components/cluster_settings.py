@@ -19,6 +19,7 @@ from components.groups import NodeGroup
 from components.k3s import settings as k3s_settings
 from components.k3s.settings import K3sSettings
 from components.network import NetworkSettings
+from components.platforms import cloudinit
 from components.platforms.aws.settings import AwsSettings
 from components.platforms.digitalocean.settings import DigitalOceanSettings
 from components.platforms.existing.settings import ExistingSettings
@@ -120,6 +121,8 @@ def problems(name: str, draft: Draft, *, operator_key_given: bool = True) -> lis
         found += access_rules.problems(
             draft.access, clouds=clouds, ipv4_only=_ipv4_only(draft, used)
         )
+    if draft.access is not None and draft.k3s is not None and set(CLOUDS) & set(used):
+        found += cloudinit.problems(draft.access, draft.k3s)
     if draft.network is not None:
         found += network_rules.problems(draft.network, ipv4_only=_ipv4_only(draft, used))
         found += firewall.problems(draft.network.open)

@@ -204,6 +204,13 @@ def test_what_cannot_work_is_told_with_its_reason(
     assert told(stack, overrides, start)
 
 
+def test_more_keys_than_a_machine_can_be_handed_are_told_before_it_is_made() -> None:
+    keys = [f"ssh-rsa {'A' * 716} person-{number}@desk" for number in range(20)]
+    found = lines("staging", {"access": {"ssh": OFFICE, "api": OFFICE, "authorizedKeys": keys}})
+    (line,) = found
+    assert line.startswith("access.authorizedKeys: 20 keys — a machine gets them in its user data")
+
+
 def test_github_users_and_keys_are_both_taken() -> None:
     keys = ["github:octocat", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHk= me@desk"]
     access = {"ssh": OFFICE, "api": OFFICE, "authorizedKeys": keys}
