@@ -8,6 +8,8 @@ umask 077
 K3S=/usr/local/bin/k3s
 CONFIG_FILE=/etc/rancher/k3s/config.yaml
 IMAGES_FOLDER=/var/lib/rancher/k3s/agent/images
+# kubectl would leave its cache in the home of whoever a step logs in as.
+export KUBECACHEDIR=/run/k3s-pulumi/kube-cache
 
 say() { printf '%s: %s: %s\n' "$NODE" "$STEP" "$*" >&2; }
 
