@@ -9,7 +9,8 @@ K3S=/usr/local/bin/k3s
 CONFIG_FILE=/etc/rancher/k3s/config.yaml
 IMAGES_FOLDER=/var/lib/rancher/k3s/agent/images
 # kubectl would leave its cache in the home of whoever a step logs in as.
-export KUBECACHEDIR=/run/k3s-pulumi/kube-cache
+KUBECACHEDIR=/run/k3s-pulumi/kube-cache
+export KUBECACHEDIR
 
 say() { printf '%s: %s: %s\n' "$NODE" "$STEP" "$*" >&2; }
 
