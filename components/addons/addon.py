@@ -111,13 +111,14 @@ def release(
     """The chart, deployed and awaited: a new version or value upgrades it in place."""
     from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
-    file = site.charts.file(chart, settings.version)
+    version = getattr(settings, chart.setting)
+    file = site.charts.file(chart, version)
     repository = site.charts.url or chart.repository
     return Release(
         f"{site.cluster}-{name}",
         name=name,
         chart=str(file) if file else chart.name,
-        version=settings.version,
+        version=version,
         repository_opts=None if file else RepositoryOptsArgs(repo=repository),
         namespace=into.metadata.name,
         values=merged(values, settings.values),

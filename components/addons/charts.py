@@ -14,10 +14,14 @@ from components.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A chart by its name, and the address of the repository that publishes it."""
+    """A chart by its name, and the address of the repository that publishes it.
+
+    `setting` is the field of the add-on's settings that says which version of it is installed.
+    """
 
     name: str
     repository: str
+    setting: str = "version"
 
 
 class ChartSource(Settings):
@@ -69,11 +73,11 @@ def problems(source: ChartSource) -> Iterator[Problem]:
 
 
 def file_problems(source: ChartSource, chart: Chart, version: str, key: str) -> Iterator[Problem]:
-    """A chart that the folder lacks."""
+    """A chart that the folder lacks; `key` is what says its version, such as metallb.version."""
     file = source.file(chart, version)
     if file is not None and not file.is_file():
         yield Problem(
-            key=f"addons.{key}.version",
+            key=f"addons.{key}",
             given=version,
             why=f"addons.charts.folder has no {file.name}",
             write=f"put it there: helm pull {chart.name} --repo {chart.repository} "

@@ -6,16 +6,14 @@ Source: https://metallb.io/installation and https://metallb.io/configuration.
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import pulumi
-import yaml
 from pydantic import Field
 
+from components.addons import webhook
 from components.addons.addon import AddonAsked, AddonSettings, Site, custom, namespace, release
 from components.addons.charts import Chart
-from components.k3s.step import Step
 from components.problems import Problem
 from components.settings import Settings
 from components.topology import CLOUDS
@@ -24,9 +22,6 @@ CHART = Chart(name="metallb", repository="https://metallb.github.io/metallb")
 _NAMESPACE = "metallb-system"
 _API = "metallb.io/v1beta1"
 _API_BGP_PEER = "metallb.io/v1beta2"
-_SCRIPTS = Path(__file__).parent / "scripts"
-# The webhook's certificate and endpoints come up after the release is deployed.
-_WEBHOOK_SECONDS = 120
 
 
 class Pool(Settings):
@@ -133,12 +128,8 @@ class Metallb(pulumi.ComponentResource):
             "metallb", CHART, settings, chart_values(settings), into=into, site=site, parent=self
         )
         objects = custom_resources(settings)
-        answers = Step("webhook", seconds=_WEBHOOK_SECONDS, folder=_SCRIPTS).on(
-            f"{site.cluster}-metallb-webhook",
-            site.server,
-            subject=site.server.name,
-            variables={"OBJECTS": yaml.safe_dump_all(objects.values(), sort_keys=False)},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[deployed], deleted_with=site.k3s),
+        answers = webhook.answers(
+            "metallb", list(objects.values()), site=site, parent=self, after=[deployed]
         )
         made = [
             custom(f"metallb-{key}", body, site=site, parent=self, after=[deployed, answers])

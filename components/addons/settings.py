@@ -27,8 +27,9 @@ class Addons(Settings):
     )
 
     def chosen(self) -> Mapping[str, AddonSettings]:
-        """The add-ons that are chosen, by key, in the order of the table."""
-        found = {key: getattr(self, key) for key in KINDS}
+        """The add-ons that are chosen, by key as it is written, in the order of the table."""
+        fields = {field.alias or name: name for name, field in type(self).model_fields.items()}
+        found = {key: getattr(self, fields[key]) for key in KINDS}
         return {key: settings for key, settings in found.items() if settings is not None}
 
     def profiles(self) -> tuple[Profile, ...]:
@@ -48,5 +49,7 @@ def problems(addons: Addons, asked: AddonAsked) -> Iterator[Problem]:
     yield from charts.problems(addons.charts)
     for key, settings in addons.chosen().items():
         for chart in KINDS[key].charts:
-            yield from charts.file_problems(addons.charts, chart, settings.version, key)
+            version = getattr(settings, chart.setting)
+            said = type(settings).model_fields[chart.setting].alias
+            yield from charts.file_problems(addons.charts, chart, version, f"{key}.{said}")
         yield from KINDS[key].problems(settings, asked)
