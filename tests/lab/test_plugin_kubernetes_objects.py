@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+import yaml
 from google.rpc import status_pb2  # type: ignore[import-untyped]
 from pulumi.runtime.proto import provider_pb2
 
@@ -311,7 +312,11 @@ def test_a_program_may_name_the_condition_that_it_waits_for(
     known = {c["type"]: c["status"] for c in crd_state["status"]["conditions"]}
     assert known["Established"] == "True"
     given = annotated(
-        widget(namespace), waitFor="jsonpath={.status.phase}=Good", timeoutSeconds="2"
+        widget(namespace),
+        waitFor="jsonpath={.status.phase}=Good",
+        timeoutSeconds="2",
+        # In the foreground a garbage collector takes part that looks for new kinds every 30 s.
+        deletionPropagationPolicy="background",
     )
     inputs = plugin.check(WIDGET, given)
     kept = failed(lambda: plugin.create(WIDGET, inputs))
@@ -364,6 +369,18 @@ def test_a_preview_knows_what_the_server_fills_in_and_changes_nothing(
     assert cluster.get("deployment", "dry", "-n", namespace) is None
     unknown = deployment(namespace, "dry", replicas=UNKNOWN)
     assert plugin.create(DEPLOYMENT, unknown, preview=True)[1] == unknown
+
+
+def test_a_server_that_the_kubeconfig_does_not_vouch_for_is_not_spoken_to(
+    cluster: Cluster, namespace: str
+) -> None:
+    document = yaml.safe_load(cluster.kubeconfig)
+    del document["clusters"][0]["cluster"]["certificate-authority-data"]
+    with running("kubernetes") as other:
+        other.configure({"kubeconfig": yaml.safe_dump(document)})
+        text = error_of(lambda: other.create(CONFIG, config_map(namespace, "never")))
+    assert "configured Kubernetes cluster is unreachable" in text
+    assert "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text
 
 
 def test_lists_patches_lookups_and_pulumis_components_are_refused_by_name(plugin: Plugin) -> None:

@@ -86,10 +86,12 @@ def unique_name(prefix: str, seed: bytes) -> str:
 def named(inputs: Properties, olds: Properties, fresh_name: str) -> Properties:
     """The inputs with a name: the given one, else that which it got before, else a fresh one."""
     own = metadata(inputs)
-    if own.get("name") or not isinstance(inputs.get("metadata", {}), dict):
+    if own.get("name"):
         return inputs
     before = metadata(olds).get("name") if is_set(olds, AUTONAMED) else None
-    annotations = {**reveal(own.get("annotations") or {}), AUTONAMED: "true"}
+    annotations = reveal(own.get("annotations") or {})
+    if annotations != UNKNOWN:
+        annotations = {**annotations, AUTONAMED: "true"}
     name = {"name": before or fresh_name, "annotations": annotations}
     return {**inputs, "metadata": {**own, **name}}
 

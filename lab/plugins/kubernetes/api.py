@@ -22,6 +22,8 @@ Object = dict[str, Any]
 APPLY = "application/apply-patch+yaml"
 _REQUEST_SECONDS = 60
 _CONNECT_SECONDS = 30
+_ATTEMPTS = 10  # where the server itself says when to ask again, as client-go has it
+_LONGEST_PAUSE = 10.0  # seconds
 
 
 class ApiError(Exception):
@@ -30,6 +32,7 @@ class ApiError(Exception):
     def __init__(self, code: int, reason: str, message: str, details: Mapping[str, Any]) -> None:
         super().__init__(message)
         self.code, self.reason, self.details = code, reason, details
+        self.retry_after: float | None = None
 
     @property
     def not_found(self) -> bool:
@@ -84,6 +87,13 @@ class Api:
         """The answer. Raises ``ApiError`` and ``UnreachableError``."""
         target = self._address.path + path + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await asyncio.to_thread(self._call, method, target, data, media_type)
+            except ApiError as error:
+                if error.retry_after is None:
+                    raise
+                await asyncio.sleep(min(error.retry_after, _LONGEST_PAUSE))
         return await asyncio.to_thread(self._call, method, target, data, media_type)
 
     async def kind(self, api_version: str, kind: str, *, fresh: bool = False) -> Mapped:
@@ -125,7 +135,12 @@ class Api:
             raise UnreachableError(f"{self.access.server}: {reason}") from error
         finally:
             connection.close()
-        return _answer(answer.status, answer.reason, text)
+        try:
+            return _answer(answer.status, answer.reason, text)
+        except ApiError as error:
+            pause = answer.headers.get("Retry-After") or ""
+            error.retry_after = float(pause) if pause.isdigit() else None
+            raise
 
     def _connection(self) -> http.client.HTTPConnection:
         host, port = self._address.hostname or "", self._address.port

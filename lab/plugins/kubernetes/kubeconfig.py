@@ -5,7 +5,6 @@ told apart: ``parseKubeconfigString`` in pulumi-kubernetes, ``provider/pkg/provi
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -160,7 +159,7 @@ def _pem(section: Section, name: str) -> bytes | None:
     if data := section.get(f"{name}-data"):
         try:
             return base64.b64decode(data, validate=True)
-        except (binascii.Error, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise KubeconfigError(f"its {name}-data is not base64") from error
     return _read(section[name]) if section.get(name) else None
 

@@ -10,14 +10,14 @@ import secrets
 from pulumi.runtime.proto import provider_pb2
 from typing_extensions import override
 
-from lab.engine.values import Properties, has_unknown, reveal
+from lab.engine.values import UNKNOWN, Properties, has_unknown, reveal
 from lab.plugins.kubernetes import annotations, checkpoint, compare, waiting
 from lab.plugins.kubernetes.api import APPLY, Api, ApiError, Mapped, NoMatchError, Object
 from lab.plugins.kubernetes.managed import Call, Managed, refuse, scrubbed
 from lab.plugins.kubernetes.readiness import HopelessError, Rule
 from lab.plugins.kubernetes.wait_for import WaitForError, parse
 from lab.plugins.refused import PartlyDoneError
-from lab.plugins.shapes import Problem
+from lab.plugins.shapes import Problem, bare
 
 _EXISTS = (
     "it is there already, and this stack did not make it — give the resource another name, an "
@@ -36,7 +36,7 @@ class Objects(Managed):
         if cluster.api is None and cluster.settings["skipUpdateUnreachable"] and olds:
             return olds, []
         problems = [*_problems(news), *annotations.problems(news)]
-        if problems or has_unknown(news.get("metadata")):
+        if problems or bare(news.get("metadata")) == UNKNOWN:
             return news, problems
         fresh = annotations.unique_name(call.operation.name, call.seed)
         inputs = annotations.named(news, olds, fresh)

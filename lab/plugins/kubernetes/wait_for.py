@@ -40,7 +40,8 @@ def _expression(text: str) -> Any:
     if match := _CONDITION.match(text):
         return lambda found: _condition(found, match["type"], match["status"] or "True")
     if match := _JSONPATH.match(text):
-        return lambda found: _path(found, text, _steps(match["path"], text), match["value"])
+        steps, value = _steps(match["path"], text), match["value"]
+        return lambda found: _path(found, text, steps, value)
     raise WaitForError(
         f"{text!r} — write condition=<Type>[=<Status>] or jsonpath={{.path}}[=value]"
     )
