@@ -1,5 +1,6 @@
 // Command http-echo is a small web application for tests: it answers which pod and node it runs on. Scratch images
-// hold no other program, so it is a client too: `http-echo get URL`, `http-echo resolve NAME`.
+// hold no other program, so it is a client too: `http-echo get URL`, `http-echo resolve NAME`; and what stands in for
+// a chart's admission webhook: `http-echo webhook -certificate FILE -key FILE [-after SECONDS]`.
 package main
 
 import (
@@ -33,8 +34,10 @@ func main() {
 		err = get(ctx, args[1])
 	case len(args) == 2 && args[0] == "resolve":
 		err = resolve(ctx, args[1])
+	case args[0] == "webhook":
+		err = webhook(ctx, args[1:])
 	default:
-		err = errors.New("usage: http-echo | http-echo get URL | http-echo resolve NAME")
+		err = errors.New("usage: http-echo | http-echo get URL | http-echo resolve NAME | http-echo webhook FLAGS")
 	}
 	if err != nil {
 		log.Fatal(err)
