@@ -103,11 +103,18 @@ class Draft:
     existing: ExistingSettings | None = None
 
 
-def problems(name: str, draft: Draft, *, operator_key_given: bool = True) -> list[Problem]:
+def problems(
+    name: str,
+    draft: Draft,
+    *,
+    operator_key_given: bool = True,
+    secrets: frozenset[str] = frozenset(),
+) -> list[Problem]:
     """Every mistake of the cluster `name` that no single field shows.
 
     What depends on a part that could not be read is left out. `operator_key_given` is False where
-    it is known that the stack has to make the operator's key.
+    it is known that the stack has to make the operator's key; `secrets` are the names of the secret
+    values that there are.
     """
     nodes = _nodes(name, draft)
     used = sorted({node.platform for node in nodes})
@@ -128,7 +135,7 @@ def problems(name: str, draft: Draft, *, operator_key_given: bool = True) -> lis
         found += firewall.problems(draft.network.open)
     found += _mixed(draft, nodes)
     if draft.addons is not None:
-        found += addon_rules.problems(draft.addons, _addon_asked(name, draft, nodes))
+        found += addon_rules.problems(draft.addons, _addon_asked(name, draft, nodes, secrets))
     for platform in used:
         found += _of_platform(name, platform, draft, nodes, operator_key_given)
     return found
@@ -160,13 +167,17 @@ def _facts(draft: Draft, nodes: list[Node]) -> firewall.Facts:
     )
 
 
-def _addon_asked(name: str, draft: Draft, nodes: list[Node]) -> AddonAsked:
+def _addon_asked(name: str, draft: Draft, nodes: list[Node], secrets: frozenset[str]) -> AddonAsked:
+    addons, k3s = draft.addons, draft.k3s
     return AddonAsked(
         cluster=name,
         groups=draft.groups or {},
         nodes=nodes,
-        k3s=draft.k3s,
-        chosen=frozenset(draft.addons.chosen()) if draft.addons else frozenset(),
+        k3s=k3s,
+        chosen=frozenset(addons.chosen()) if addons else frozenset(),
+        disabled=frozenset(addons.k3s(k3s).disable) if addons and k3s else frozenset(),
+        secrets=secrets,
+        rows=firewall.rows(_facts(draft, nodes)),
     )
 
 

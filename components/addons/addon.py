@@ -5,13 +5,14 @@ so it is loaded where an object is made, and nowhere else.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pydantic import Field
 
 from components.addons.charts import Chart, ChartSource
+from components.firewall import Row
 from components.groups import NodeGroup
 from components.k3s.settings import K3sSettings
 from components.platforms.machine import Machine
@@ -21,11 +22,13 @@ from components.topology import Node
 if TYPE_CHECKING:
     from pulumi_kubernetes import Provider
     from pulumi_kubernetes.apiextensions import CustomResource
-    from pulumi_kubernetes.core.v1 import Namespace
+    from pulumi_kubernetes.core.v1 import Namespace, Secret
     from pulumi_kubernetes.helm.v3 import Release
 
 # What a chart's own hooks and images may take on a small machine, seconds.
 _RELEASE_SECONDS = 900
+# The add-ons that bring storage classes.
+STORAGE = ("cloudController", "rook", "longhorn")
 
 
 class AddonSettings(Settings):
@@ -42,7 +45,8 @@ class Site:
     """Where add-ons are put.
 
     `server` is a machine that steps run on; `provider` speaks to the API of `k3s`. `after` is what
-    must be there before: children of a component do not wait for what it depends on.
+    must be there before: children of a component do not wait for what it depends on. `secrets` are
+    the secret values of the stack's config, by name.
     """
 
     cluster: str
@@ -52,6 +56,7 @@ class Site:
     server: Machine
     machines: Sequence[Machine]
     after: Sequence[pulumi.Resource] = ()
+    secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
     def options(
         self, parent: pulumi.Resource, after: Sequence[pulumi.Resource] = ()
@@ -70,7 +75,9 @@ class AddonAsked:
     """What a cluster asks of an add-on, for its check of the settings.
 
     `groups` and `nodes` are the whole cluster's. `chosen` are the keys of all add-ons that are
-    chosen. A part that could not be read is None.
+    chosen, `disabled` the packaged components that k3s is left without, `secrets` the names of the
+    secret values that config has. `rows` are those of the firewall that hold. A part that could
+    not be read is None.
     """
 
     cluster: str
@@ -78,6 +85,9 @@ class AddonAsked:
     nodes: Sequence[Node]
     k3s: K3sSettings | None
     chosen: frozenset[str]
+    disabled: frozenset[str] = frozenset()
+    secrets: frozenset[str] = frozenset()
+    rows: Sequence[Row] = ()
 
 
 def namespace(
@@ -94,6 +104,26 @@ def namespace(
         f"{site.cluster}-{name}-namespace",
         metadata=ObjectMetaArgs(name=name, labels=dict(labels or {})),
         opts=site.options(parent),
+    )
+
+
+def secret(
+    name: str,
+    data: Mapping[str, pulumi.Input[str]],
+    *,
+    into: "Namespace",
+    site: Site,
+    parent: pulumi.Resource,
+) -> "Secret":
+    """A Secret that a chart is told the name of: values of charts are readable by too many."""
+    from pulumi_kubernetes.core.v1 import Secret
+    from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+    return Secret(
+        f"{site.cluster}-{name}",
+        metadata=ObjectMetaArgs(name=name, namespace=into.metadata.name),
+        string_data=pulumi.Output.secret(dict(data)),
+        opts=site.options(parent, [into]),
     )
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pulumi
 
-from components.addons import metallb
-from components.addons.addon import AddonAsked
+from components.addons import cert_manager, metallb, prometheus
+from components.addons.addon import STORAGE, AddonAsked
 from components.addons.charts import Chart
 from components.network import Profile
 from components.problems import Problem
@@ -19,6 +19,7 @@ class Kind:
 
     `after` are the add-ons that it waits for, where they are chosen. `profiles` are the rows of the
     firewall that it needs, `disables` the packaged components of k3s that it takes the place of.
+    `stores` says of its settings whether they ask for volumes: then it waits for STORAGE too.
     """
 
     component: Callable[..., pulumi.ComponentResource]
@@ -27,6 +28,11 @@ class Kind:
     after: tuple[str, ...] = ()
     profiles: tuple[Profile, ...] = ()
     disables: tuple[str, ...] = ()
+    stores: Callable[[Any], bool] = lambda _: False
+
+    def waits_for(self, settings: Any) -> tuple[str, ...]:
+        """The add-ons, where they are chosen, that go before one of these settings."""
+        return (*self.after, *(STORAGE if self.stores(settings) else ()))
 
 
 KINDS: Mapping[str, Kind] = {
@@ -36,5 +42,18 @@ KINDS: Mapping[str, Kind] = {
         charts=(metallb.CHART,),
         profiles=("metallb",),
         disables=("servicelb",),
+    ),
+    "certManager": Kind(
+        component=cert_manager.CertManager,
+        problems=cert_manager.problems,
+        charts=(cert_manager.CHART,),
+        after=("cni", "metallb"),
+    ),
+    "prometheus": Kind(
+        component=prometheus.Prometheus,
+        problems=prometheus.problems,
+        charts=(prometheus.CHART,),
+        profiles=("prometheus",),
+        stores=lambda settings: settings.storage is not None,
     ),
 }

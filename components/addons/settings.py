@@ -6,13 +6,23 @@ from pydantic import Field
 
 from components.addons import charts
 from components.addons.addon import AddonAsked, AddonSettings
+from components.addons.cert_manager import CertManagerSettings
 from components.addons.charts import ChartSource
 from components.addons.kinds import KINDS
 from components.addons.metallb import MetallbSettings
+from components.addons.prometheus import PrometheusSettings
 from components.k3s.settings import K3sSettings
 from components.network import Profile
 from components.problems import Problem
 from components.settings import Settings
+
+# Packaged components of k3s by the settings that leave them out.
+# Source: https://docs.k3s.io/installation/packaged-components.
+PACKAGED = {
+    "local_path": "local-storage",
+    "servicelb": "servicelb",
+    "metrics_server": "metrics-server",
+}
 
 
 class Addons(Settings):
@@ -24,6 +34,21 @@ class Addons(Settings):
     )
     metallb: MetallbSettings | None = Field(
         default=None, description="MetalLB: {pools: {main: {addresses: [FIRST-LAST]}}}"
+    )
+    prometheus: PrometheusSettings | None = Field(
+        default=None, description="Prometheus, Alertmanager and Grafana: {}, or {storage: {…}}"
+    )
+    local_path: bool = Field(
+        default=True, description="k3s's own volumes on the nodes' disks; false to leave them out"
+    )
+    servicelb: bool = Field(
+        default=True, description="k3s's own balancer for Services; false to leave it out"
+    )
+    metrics_server: bool = Field(
+        default=True, description="k3s's own metrics-server, for kubectl top; false to leave it out"
+    )
+    cert_manager: CertManagerSettings | None = Field(
+        default=None, description="cert-manager: {} or {letsEncrypt: {email: ops@company.tld}}"
     )
 
     def chosen(self) -> Mapping[str, AddonSettings]:
@@ -38,7 +63,8 @@ class Addons(Settings):
 
     def k3s(self, settings: K3sSettings) -> K3sSettings:
         """k3s as the chosen add-ons need it: without what they take the place of."""
-        disable = [part for key in self.chosen() for part in KINDS[key].disables]
+        disable = [part for name, part in PACKAGED.items() if not getattr(self, name)]
+        disable += [part for key in self.chosen() for part in KINDS[key].disables]
         return settings.model_copy(
             update={"disable": tuple(dict.fromkeys([*settings.disable, *disable]))}
         )
