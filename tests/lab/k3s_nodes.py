@@ -1,5 +1,6 @@
 """Nodes of the lab's image with the lab's k3s on them, for tests of k3s itself."""
 
+import base64
 import json
 import subprocess
 from collections.abc import Mapping
@@ -13,7 +14,8 @@ import yaml
 from tests.e2e.kubernetes import until
 from tests.lab.node_stack import NodeStack
 
-IMAGES = "/var/lib/rancher/k3s/agent/images"
+DATA = "/var/lib/rancher/k3s"
+IMAGES = f"{DATA}/agent/images"
 CONFIG = "/etc/rancher/k3s/config.yaml"
 START_SECONDS = 120
 Config = Mapping[str, Any]
@@ -95,8 +97,32 @@ class K3sNodes:
         """The names of all Nodes."""
         return set(self.kubectl("get", "nodes", "-o", "name").split())
 
+    def etcd(self, path: str, request: Mapping[str, Any], on: int = 1) -> Any:
+        """What a server's own etcd answers, past the API: its gRPC gateway's JSON."""
+        tls = f"{DATA}/server/tls/etcd"
+        pki = ("--cacert", f"{tls}/server-ca.crt", "--cert", f"{tls}/client.crt")
+        url = f"https://127.0.0.1:2379/v3/{path}"
+        words = ("--key", f"{tls}/client.key", "--data", json.dumps(request), url)
+        return json.loads(self.stack.inside(on, "curl", "--fail", "-sS", "-m", "10", *pki, *words))
+
+    def stored(self, key: str, on: int = 1) -> bytes:
+        """The value of a key as it lies in etcd."""
+        encoded = base64.b64encode(key.encode()).decode()
+        (found,) = self.etcd("kv/range", {"key": encoded}, on)["kvs"]
+        return base64.b64decode(found["value"])
+
+    def members(self, on: int = 1) -> dict[str, str]:
+        """etcd's voters as a server sees them: the member's name (<node>-<8 hex>) by node."""
+        listed = self.etcd("cluster/member/list", {}, on)["members"]
+        names = [member["name"] for member in listed if not member.get("isLearner")]
+        return {name[:-9]: name for name in names}
+
     def wait_ready(self, number: int, on: int = 1) -> None:
         """Waits until the Node is there and Ready."""
         name = f"node/node-{number}"
-        until(60, f"{name} is there", lambda: name in self.kubectl("get", "nodes", "-o", "name"))
+        until(
+            120,
+            f"{name} is there",
+            lambda: name in self.kubectl("get", "nodes", "-o", "name", on=on),
+        )
         self.kubectl("wait", "--for=condition=Ready", name, "--timeout=60s", on=on)

@@ -101,6 +101,18 @@ def test_what_only_k3s_has_is_refused_as_the_labs_lack(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_secrets_are_encrypted_with_one_of_k3ss_two_providers(k3s_release: K3sRelease) -> None:
+    refused = run(k3s_release, "server", "--secrets-encryption-provider", "rot13")
+    assert refused.returncode == 1
+    assert "unsupported secrets-encryption-provider rot13: write aescbc" in refused.stderr
+
+
+def test_of_secrets_encrypt_there_is_the_status(k3s_release: K3sRelease) -> None:
+    refused = run(k3s_release, "secrets-encrypt", "rotate-keys")
+    assert refused.returncode == 1
+    assert "k3s secrets-encrypt rotate-keys: the lab's k3s chooses encryption" in refused.stderr
+
+
 def test_the_files_of_config_yaml_d_come_after_the_file_and_may_append(
     k3s_release: K3sRelease, tmp_path: Path
 ) -> None:

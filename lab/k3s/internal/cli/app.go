@@ -29,6 +29,7 @@ func Run(args []string) int {
 		{Name: "agent", Usage: "Run node agent", UsageText: "k3s agent [OPTIONS]", Flags: withFile["agent"], HideHelpCommand: true,
 			Action: func(c *cli.Context) error { return runAgent(c, agentConfig) }},
 		tokenCommand(),
+		secretsEncryptCommand(),
 	}, missingCommands()...)
 	if err := runApp(app, args, withFile); err != nil {
 		logrus.StandardLogger().Log(logrus.FatalLevel, err) // as k3s writes it
@@ -60,7 +61,7 @@ func newApp() *cli.App {
 
 // missingCommands are subcommands of k3s that the lab does not carry; kubectl and ctr are taken before (see cmd/k3s).
 func missingCommands() []*cli.Command {
-	names := []string{"crictl", "check-config", "certificate", "completion", "etcd-snapshot", "secrets-encrypt"}
+	names := []string{"crictl", "check-config", "certificate", "completion", "etcd-snapshot"}
 	var commands []*cli.Command
 	for _, name := range names {
 		commands = append(commands, &cli.Command{

@@ -112,6 +112,9 @@ func completeServer(s *config.Server) error {
 	if s.FlannelBackend != "vxlan" && s.FlannelBackend != "none" {
 		return fmt.Errorf("--flannel-backend=%s: the lab's k3s carries vxlan and none - use one of them, or the official release", s.FlannelBackend)
 	}
+	if s.EncryptionProvider != "aescbc" && s.EncryptionProvider != "secretbox" {
+		return fmt.Errorf("unsupported secrets-encryption-provider %s: write aescbc or secretbox", s.EncryptionProvider)
+	}
 	for _, name := range s.Disable {
 		if !slices.Contains(packaged, name) {
 			return fmt.Errorf("invalid --disable %q: the packaged components are %s", name, strings.Join(packaged, ", "))

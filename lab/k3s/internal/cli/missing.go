@@ -16,7 +16,6 @@ type missing struct {
 const (
 	noSnapshots = "takes no etcd snapshots"
 	noKine      = "keeps its data in embedded etcd only"
-	noCrypt     = "does not encrypt Secrets at rest"
 	noRegistry  = "imports images from archives and pulls from no registry of its own configuration"
 	noVPN       = "carries pod traffic over plain VXLAN only"
 	noSELinux   = "runs on Debian nodes without SELinux"
@@ -70,8 +69,6 @@ var missingFromServer = []missing{
 	{"etcd-s3-config-secret", false, noSnapshots},
 	{"etcd-arg", false, "does not pass arguments to etcd"},
 	{"kube-cloud-controller-manager-arg", false, "has no separate cloud controller manager"},
-	{"secrets-encryption", true, noCrypt},
-	{"secrets-encryption-provider", false, noCrypt},
 	{"disable-agent", true, noSplit},
 	{"disable-apiserver", true, noSplit},
 	{"disable-etcd", true, noSplit},

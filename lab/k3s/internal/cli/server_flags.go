@@ -26,6 +26,8 @@ func clusterFlags(s *config.Server) []cli.Flag {
 		text(&s.AgentTokenFile, "", "agent-token-file", "(cluster) File containing the agent secret", "K3S_AGENT_TOKEN_FILE"),
 		text(&s.Kubeconfig, paths.Kubeconfig, "write-kubeconfig", "(client) Write kubeconfig for admin client to this file", "o", "K3S_KUBECONFIG_OUTPUT"),
 		text(&s.KubeconfigMode, "0600", "write-kubeconfig-mode", "(client) Write kubeconfig with this mode", "K3S_KUBECONFIG_MODE"),
+		boolean(&s.SecretsEncryption, "secrets-encryption", "(db) Enable secret encryption at rest"),
+		text(&s.EncryptionProvider, "aescbc", "secrets-encryption-provider", "(db) Secret encryption provider (valid values: 'aescbc', 'secretbox')"),
 		boolean(&s.EtcdExposeMetrics, "etcd-expose-metrics", "(db) Expose etcd metrics to client interface"),
 		&cli.BoolFlag{Name: "etcd-disable-snapshots", Usage: "(db) Disable automatic etcd snapshots (the lab takes none in any case)"},
 		&cli.BoolFlag{Name: "tls-san-security", Value: true, Action: refuseOpenSANs,

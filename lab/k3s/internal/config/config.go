@@ -33,6 +33,9 @@ type Server struct {
 	ClusterInit       bool
 	EtcdExposeMetrics bool
 
+	SecretsEncryption  bool
+	EncryptionProvider string // aescbc or secretbox
+
 	BindAddress      string
 	HTTPSListenPort  int
 	AdvertiseAddress string
@@ -58,13 +61,14 @@ type Server struct {
 	SchedulerArgs         []string
 }
 
-// Cluster is what an agent learns from its server.
+// Cluster is what an agent learns from its server, and what all servers must have been given alike.
 type Cluster struct {
-	ClusterCIDR     string
-	ServiceCIDR     string
-	ClusterDNS      string
-	ClusterDomain   string
-	FlannelBackend  string
-	NoKubeProxy     bool
-	NoCloudProvider bool
+	ClusterCIDR       string `flag:"cluster-cidr"`
+	ServiceCIDR       string `flag:"service-cidr"`
+	ClusterDNS        string `flag:"cluster-dns"`
+	ClusterDomain     string `flag:"cluster-domain"`
+	FlannelBackend    string `flag:"flannel-backend"`
+	NoKubeProxy       bool   `flag:"disable-kube-proxy"`
+	NoCloudProvider   bool   `flag:"disable-cloud-controller"`
+	SecretsEncryption bool   `flag:"secrets-encryption"`
 }

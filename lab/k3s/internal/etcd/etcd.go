@@ -39,16 +39,18 @@ func Initialised(data paths.Data) bool {
 // PeerURL is where other members reach the member at this address.
 func PeerURL(address string) string { return "https://" + address + ":2380" }
 
-// Start runs the member and waits until it serves; one that joined as a learner is then made a voter.
-func (m Member) Start(ctx context.Context) (*embed.Etcd, error) {
+// Start runs the member and waits until it serves; one that joined as a learner is then made a voter. The error is
+// ErrRemoved when the others say that the member is none of theirs any more.
+func (m Member) Start(ctx context.Context) (*Running, error) {
 	config, err := m.config()
 	if err != nil {
 		return nil, err
 	}
-	member, err := embed.StartEtcd(config)
+	embedded, err := embed.StartEtcd(config)
 	if err != nil {
 		return nil, fmt.Errorf("etcd: %w", err)
 	}
+	member := &Running{Etcd: embedded}
 	select {
 	case <-member.Server.ReadyNotify():
 		if err := promote(ctx, member); err != nil {
@@ -56,12 +58,24 @@ func (m Member) Start(ctx context.Context) (*embed.Etcd, error) {
 			return nil, err
 		}
 		return member, nil
+	case <-member.Server.StoppingNotify():
+		return nil, member.failed(nil)
+	case <-ctx.Done():
+		member.Close()
+		return nil, ctx.Err()
 	case err := <-member.Err():
-		return nil, fmt.Errorf("etcd: %w", err)
+		return nil, member.failed(err)
 	case <-time.After(startTimeout):
 		member.Close()
 		return nil, fmt.Errorf("etcd: no leader within %v - a quorum of the members must be running", startTimeout)
 	}
+}
+
+// failed ends a member that does not serve yet, and says why it does not.
+func (r *Running) failed(err error) error {
+	reason := r.reason(err)
+	r.Close()
+	return fmt.Errorf("etcd: %w", reason)
 }
 
 func (m Member) config() (*embed.Config, error) {

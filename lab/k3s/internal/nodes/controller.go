@@ -1,9 +1,10 @@
 // Package nodes does on a server what k3s's embedded cloud controller and node controllers do: it sets the addresses
-// that a node asks for by its annotations, and clears up after a deleted one.
+// that a node asks for by its annotations, and holds a deleted Node back until what belongs to it is gone.
 package nodes
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -11,15 +12,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/retry"
 	"k8s.io/client-go/util/workqueue"
 	cloudapi "k8s.io/cloud-provider/api"
-
-	"k3s.lab/internal/nodepassword"
 )
 
 // Annotations by which k3s's agents ask for addresses.
@@ -34,20 +32,23 @@ const (
 	instanceType   = "k3s"
 	workers        = 2
 	resync         = 10 * time.Minute
-	clearUpEvery   = 2 * time.Second
-	clearUpWithin  = 5 * time.Minute
+	// What fails is tried again after retryFirst, then ever later, up to retryLast: etcd refuses to let a member go for
+	// some seconds after another one's restart.
+	retryFirst = 200 * time.Millisecond
+	retryLast  = 2 * time.Second
 )
 
-// Controller reconciles Nodes.
+// Controller reconciles Nodes. One runs on each server: whatever they do may be done twice.
 type Controller struct {
 	Client kubernetes.Interface
-	// ServerName is this server's own node, which gets ServerRoles as labels.
-	ServerName  string
-	ServerRoles []string
+	// ServerName is this server's own node, which gets ServerRoles as labels, and ServerAnnotations.
+	ServerName        string
+	ServerRoles       []string
+	ServerAnnotations map[string]string
 	// CloudProvider is false with --disable-cloud-controller: then addresses are left alone.
 	CloudProvider bool
-	// Deleted is called after a Node is gone.
-	Deleted func(context.Context, *corev1.Node) error
+	// Members are those of etcd; nil where the datastore is one server's own.
+	Members Members
 
 	queue workqueue.TypedRateLimitingInterface[string]
 	nodes cache.Store
@@ -55,14 +56,13 @@ type Controller struct {
 
 // Run reconciles until the context ends.
 func (c *Controller) Run(ctx context.Context) error {
-	c.queue = workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[string]())
+	c.queue = workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryFirst, retryLast))
 	factory := informers.NewSharedInformerFactory(c.Client, resync)
 	informer := factory.Core().V1().Nodes().Informer()
 	c.nodes = informer.GetStore()
 	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    c.enqueue,
 		UpdateFunc: func(_, node any) { c.enqueue(node) },
-		DeleteFunc: func(object any) { c.clearUp(ctx, object) },
 	}); err != nil {
 		return err
 	}
@@ -91,12 +91,15 @@ func (c *Controller) next(ctx context.Context) bool {
 		return false
 	}
 	defer c.queue.Done(name)
-	if err := c.reconcile(ctx, name); err != nil {
+	switch err := c.reconcile(ctx, name); {
+	case errors.Is(err, errOthersDo):
+		c.queue.AddAfter(name, retryLast)
+	case err != nil:
 		logrus.Warnf("Node %s: %v", name, err)
 		c.queue.AddRateLimited(name)
-		return true
+	default:
+		c.queue.Forget(name)
 	}
-	c.queue.Forget(name)
 	return true
 }
 
@@ -109,6 +112,16 @@ func (c *Controller) reconcile(ctx context.Context, name string) error {
 	if !ok {
 		return nil
 	}
+	if node.DeletionTimestamp != nil {
+		return c.release(ctx, name)
+	}
+	if asksToLeave(node) {
+		return c.leave(ctx, node)
+	}
+	member, err := c.memberOf(ctx, node)
+	if err != nil {
+		return err
+	}
 	wanted := node.DeepCopy()
 	if c.CloudProvider && node.Annotations[InternalIP] != "" {
 		wanted.Status.Addresses = addresses(node)
@@ -116,10 +129,19 @@ func (c *Controller) reconcile(ctx context.Context, name string) error {
 			return c.update(ctx, name, func(n *corev1.Node) error { n.Status.Addresses = addresses(n); return nil }, true)
 		}
 	}
-	if c.complete(wanted) {
-		return c.update(ctx, name, func(n *corev1.Node) error { c.complete(n); return nil }, false)
+	change := func(n *corev1.Node) bool {
+		held := hold(n, member)
+		return c.complete(n) || held
 	}
-	return nil
+	if !change(wanted) {
+		return nil
+	}
+	return c.update(ctx, name, func(n *corev1.Node) error {
+		if n.DeletionTimestamp == nil {
+			change(n)
+		}
+		return nil
+	}, false)
 }
 
 func (c *Controller) update(ctx context.Context, name string, change func(*corev1.Node) error, status bool) error {
@@ -161,6 +183,7 @@ func (c *Controller) complete(node *corev1.Node) bool {
 		for _, role := range c.ServerRoles {
 			label("node-role.kubernetes.io/"+role, "true")
 		}
+		changed = setAnnotations(node, c.ServerAnnotations) || changed
 	}
 	if !c.CloudProvider || node.Annotations[InternalIP] == "" {
 		return changed
@@ -173,34 +196,4 @@ func (c *Controller) complete(node *corev1.Node) bool {
 	before := len(node.Spec.Taints)
 	node.Spec.Taints = slices.DeleteFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == cloudapi.TaintExternalCloudProvider })
 	return changed || len(node.Spec.Taints) != before
-}
-
-// clearUp forgets a deleted node. etcd refuses to let a member go until all others have been connected for some seconds,
-// as they have not just after a restart: so it is tried again.
-func (c *Controller) clearUp(ctx context.Context, object any) {
-	if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
-		object = unknown.Obj
-	}
-	node, ok := object.(*corev1.Node)
-	if !ok {
-		return
-	}
-	if err := nodepassword.Delete(ctx, c.Client, node.Name); err != nil {
-		logrus.Errorf("Deleting the password of node %s: %v", node.Name, err)
-	}
-	go func() {
-		err := wait.PollUntilContextTimeout(ctx, clearUpEvery, clearUpWithin, true, func(ctx context.Context) (bool, error) {
-			if _, again, _ := c.nodes.GetByKey(node.Name); again {
-				return true, nil // it has registered anew, and is a member in its own right
-			}
-			if err := c.Deleted(ctx, node); err != nil {
-				logrus.Warnf("Clearing up after node %s, will try again: %v", node.Name, err)
-				return false, nil
-			}
-			return true, nil
-		})
-		if err != nil {
-			logrus.Errorf("Clearing up after node %s: given up after %s", node.Name, clearUpWithin)
-		}
-	}()
 }

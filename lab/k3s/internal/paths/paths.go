@@ -22,10 +22,13 @@ func (d Data) join(parts ...string) string {
 	return filepath.Join(append([]string{string(d)}, parts...)...)
 }
 
+// Server is a file of the server's own.
+func (d Data) Server(name string) string { return d.join("server", name) }
+
 // TLS is a certificate or key of the server.
 func (d Data) TLS(name string) string { return d.join("server", "tls", name) }
 
-// Cred is a kubeconfig of one of the server's own components.
+// Cred is a kubeconfig of one of the server's own components, or what Secrets are encrypted with.
 func (d Data) Cred(name string) string { return d.join("server", "cred", name) }
 
 // ServerToken holds the full token that joins servers and, without an agent token, agents.

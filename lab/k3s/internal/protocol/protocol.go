@@ -17,6 +17,7 @@ const (
 	APIServers     = Prefix + "/apiservers"
 	Bootstrap      = Prefix + "/server-bootstrap"
 	EtcdMember     = Prefix + "/etcd-member"
+	EncryptStatus  = Prefix + "/encrypt/status"
 )
 
 // Headers by which a node tells who it is.
@@ -32,9 +33,19 @@ type AgentConfig struct {
 	Version string
 }
 
-// BootstrapData is the answer of Bootstrap: the files below server/tls that all servers share, by name.
+// BootstrapData is the answer of Bootstrap: the files that all servers share, by their names below server/.
 type BootstrapData struct {
 	Files map[string][]byte
+}
+
+// EncryptionStatus is the answer of EncryptStatus, as k3s gives it; without Enable there is no encryption.
+type EncryptionStatus struct {
+	Stage        string   `json:"stage"`
+	ActiveKey    string   `json:"activekey"`
+	Enable       *bool    `json:"enable,omitempty"`
+	HashMatch    bool     `json:"hashmatch,omitempty"`
+	HashError    string   `json:"hasherror,omitempty"`
+	InactiveKeys []string `json:"inactivekeys,omitempty"`
 }
 
 // MemberRequest asks to add the sender to the etcd cluster.
@@ -43,7 +54,8 @@ type MemberRequest struct {
 	PeerURL string
 }
 
-// MemberAnswer is etcd's initial cluster, the sender's own entry included.
+// MemberAnswer is etcd's initial cluster, the sender's own entry included; or why the sender has to ask again.
 type MemberAnswer struct {
 	InitialCluster string
+	NotYet         string
 }

@@ -17,7 +17,7 @@ const apiserverPort = "6444"
 func apiserverFlags(s *config.Server) []string {
 	data := paths.Data(s.Agent.DataDir)
 	issuer := "https://kubernetes.default.svc." + s.ClusterDomain
-	return process.Flags(map[string]string{
+	flags := map[string]string{
 		"advertise-address":                  s.AdvertiseAddress,
 		"allow-privileged":                   "true",
 		"anonymous-auth":                     "false",
@@ -51,7 +51,12 @@ func apiserverFlags(s *config.Server) []string {
 		"service-node-port-range":            s.NodePortRange,
 		"tls-cert-file":                      data.TLS("serving-kube-apiserver.crt"),
 		"tls-private-key-file":               data.TLS("serving-kube-apiserver.key"),
-	}, s.APIServerArgs)
+	}
+	if s.SecretsEncryption {
+		flags["encryption-provider-config"] = data.Cred(encryptionConfig)
+		flags["encryption-provider-config-automatic-reload"] = "true"
+	}
+	return process.Flags(flags, s.APIServerArgs)
 }
 
 func controllerManagerFlags(s *config.Server) []string {

@@ -5,20 +5,26 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/sirupsen/logrus"
-	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"k3s.lab/internal/agent"
 	"k3s.lab/internal/etcd"
 	"k3s.lab/internal/files"
+	"k3s.lab/internal/nodes"
 	"k3s.lab/internal/protocol"
 	"k3s.lab/internal/token"
 )
+
+// joinTimeout bounds the wait for other members that are joining, or are not connected with each other yet.
+const joinTimeout = 2 * time.Minute
 
 // clusteredMark is a file that says that the datastore is etcd for all, not this server's own. k3s keeps a single
 // server's data in sqlite then, and takes no further servers.
@@ -31,6 +37,9 @@ func (r *running) clustered() bool {
 
 // takeOver fetches the cluster's keys when this server is to join others; one that is a member already does not.
 func (r *running) takeOver(ctx context.Context) error {
+	if err := r.leaveFormer(); err != nil {
+		return err
+	}
 	if r.Agent.Server == "" {
 		return nil
 	}
@@ -45,38 +54,53 @@ func (r *running) takeOver(ctx context.Context) error {
 	if r.join, err = agent.Connect(ctx, r.Agent.Server, r.Agent.Token, token.ServerUser); err != nil {
 		return err
 	}
+	var others protocol.AgentConfig
+	if err := r.join.Get(ctx, protocol.Config, &others); err != nil {
+		return err
+	}
+	if err := checkCritical(others.Cluster, r.cluster()); err != nil {
+		return err
+	}
 	var bootstrap protocol.BootstrapData
 	if err := r.join.Get(ctx, protocol.Bootstrap, &bootstrap); err != nil {
 		return err
 	}
-	return storeBootstrap(r.data, bootstrap)
+	return storeBootstrap(r.data, bootstrap, r.SecretsEncryption)
+}
+
+// leaveFormer puts the data of a removed member aside: it can join again, but begins no cluster of its own.
+func (r *running) leaveFormer() error {
+	buried, err := etcd.Buried(r.data)
+	if err != nil || !buried {
+		return err
+	}
+	if r.Agent.Server == "" {
+		return errors.New("tombstone file has been detected but --server is empty: backup and delete ${datadir}/server/db to create a new cluster, or set --server to rejoin")
+	}
+	logrus.Info("tombstone file has been detected, removing ${datadir}/server/db to rejoin the cluster")
+	return etcd.PutAside(r.data)
 }
 
 // startEtcd runs this server's member and gives the function that stops it.
 func (r *running) startEtcd(ctx context.Context) (func(), error) {
-	name, err := r.memberName()
-	if err != nil {
+	member := etcd.Member{Data: r.data, Address: r.Agent.NodeIPs[0], ExposeMetrics: r.EtcdExposeMetrics}
+	var err error
+	if member.Name, err = r.memberName(); err != nil {
 		return func() {}, err
 	}
-	member := etcd.Member{Name: name, Data: r.data, Address: r.Agent.NodeIPs[0], ExposeMetrics: r.EtcdExposeMetrics}
+	r.member = nodes.Member{Name: member.Name, Address: member.Address}
 	if r.join != nil {
-		request := protocol.MemberRequest{Name: name, PeerURL: etcd.PeerURL(member.Address)}
-		var joined protocol.MemberAnswer
-		if err := r.join.PostJSON(ctx, protocol.EtcdMember, request, &joined); err != nil {
+		if member.InitialCluster, err = r.joinEtcd(ctx, member); err != nil {
 			return func() {}, err
 		}
-		member.InitialCluster = joined.InitialCluster
 	}
 	started, err := member.Start(ctx)
 	if err != nil {
-		return func() {}, err
+		return func() {}, r.buryIfRemoved(err)
 	}
 	go func() {
-		select {
-		case err := <-started.Err():
+		if err := r.buryIfRemoved(started.Ended()); err != nil {
 			r.group.Failed("etcd", err)
-		case <-started.Server.StopNotify():
-			r.group.Failed("etcd", errors.New("stopped, or removed from the cluster"))
 		}
 	}()
 	if r.supervisor.datastore.client, err = etcd.Client(r.data); err != nil {
@@ -86,6 +110,34 @@ func (r *running) startEtcd(ctx context.Context) (func(), error) {
 		err = files.Write(r.clusteredMark(), nil, 0o600)
 	}
 	return started.Close, err
+}
+
+// joinEtcd asks the others to add this member, for as long as they put it off.
+func (r *running) joinEtcd(ctx context.Context, member etcd.Member) (string, error) {
+	request := protocol.MemberRequest{Name: member.Name, PeerURL: etcd.PeerURL(member.Address)}
+	var answer protocol.MemberAnswer
+	err := wait.PollUntilContextTimeout(ctx, time.Second, joinTimeout, true, func(ctx context.Context) (bool, error) {
+		if err := r.join.PostJSON(ctx, protocol.EtcdMember, request, &answer); err != nil {
+			return false, err
+		}
+		if answer.NotYet != "" {
+			logrus.Infof("Waiting for other members to finish joining etcd cluster: %s", answer.NotYet)
+		}
+		return answer.NotYet == "", nil
+	})
+	if wait.Interrupted(err) && ctx.Err() == nil {
+		err = fmt.Errorf("etcd: not added within %v: %s", joinTimeout, answer.NotYet)
+	}
+	return answer.InitialCluster, err
+}
+
+// buryIfRemoved leaves the tombstone when the error says that the others have removed this member.
+func (r *running) buryIfRemoved(err error) error {
+	if !errors.Is(err, etcd.ErrRemoved) {
+		return err
+	}
+	logrus.Info("This node has been removed from the cluster - please restart k3s to rejoin the cluster")
+	return errors.Join(err, etcd.Bury(r.data))
 }
 
 // memberName is <node>-<8 hex>, kept in a file, as k3s names its members.
@@ -104,12 +156,4 @@ func (r *running) memberName() (string, error) {
 	}
 	name := r.Agent.NodeName + "-" + hex.EncodeToString(random)
 	return name, files.Write(file, []byte(name), 0o600)
-}
-
-// memberGone removes a deleted server's member, as k3s does; a server never removes its own.
-func (r *running) memberGone(ctx context.Context, node *corev1.Node) error {
-	if node.Name == r.Agent.NodeName {
-		return nil
-	}
-	return etcd.Remove(ctx, r.supervisor.datastore.client, node.Name)
 }

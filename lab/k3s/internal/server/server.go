@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -43,6 +42,7 @@ type running struct {
 	front        *front
 	group        *process.Group
 	join         *agent.Client // of the server that this one joins; nil otherwise
+	member       nodes.Member  // this server's, of etcd
 }
 
 // Run is `k3s server`: it returns when a component ends or a signal asks to stop.
@@ -91,6 +91,9 @@ func (r *running) prepare(ctx context.Context) (err error) {
 	if err = r.takeOver(ctx); err != nil {
 		return err
 	}
+	if err = r.prepareEncryption(); err != nil {
+		return err
+	}
 	if r.certificates, err = newCertificates(r.Server); err != nil {
 		return err
 	}
@@ -110,10 +113,7 @@ func (r *running) listen(ctx context.Context) error {
 		certificates: r.certificates,
 		secrets:      r.secrets,
 		datastore:    datastore{clustered: r.clustered()},
-		agentConfig: protocol.AgentConfig{Version: version.Version, Cluster: config.Cluster{
-			ClusterCIDR: r.ClusterCIDR, ServiceCIDR: r.ServiceCIDR, ClusterDNS: r.ClusterDNS, ClusterDomain: r.ClusterDomain,
-			FlannelBackend: r.FlannelBackend, NoKubeProxy: r.NoKubeProxy, NoCloudProvider: r.NoCloudProvider,
-		}},
+		agentConfig:  protocol.AgentConfig{Version: version.Version, Cluster: r.cluster()},
 	}
 	r.front = &front{supervisor: r.supervisor.handler()}
 	return r.front.listen(ctx, r.Server, func(err error) { r.group.Failed("listener", err) })
@@ -188,7 +188,12 @@ func (r *running) startControllers(ctx context.Context) error {
 	controller := &nodes.Controller{
 		Client: r.supervisor.client.Load(), ServerName: r.Agent.NodeName, ServerRoles: r.roles(),
 		CloudProvider: !r.NoCloudProvider,
-		Deleted:       func(ctx context.Context, node *corev1.Node) error { return r.memberGone(ctx, node) },
+	}
+	if r.clustered() {
+		controller.Members = members{r.member, r.supervisor.datastore.client}
+	}
+	if controller.ServerAnnotations, err = r.encryptionAnnotations(); err != nil {
+		return err
 	}
 	go func() { r.group.Failed("manifests", deployer.Run(ctx)) }()
 	go func() { r.group.Failed("node controller", controller.Run(ctx)) }()

@@ -47,6 +47,7 @@ func (v *supervisor) handler() http.Handler {
 	mux.HandleFunc("POST "+protocol.ClientProxy, v.forNodes(v.signAs("system:kube-proxy")))
 	mux.HandleFunc("POST "+protocol.ClientK3s, v.forNodes(v.signAs("system:k3s-controller")))
 	mux.HandleFunc("GET "+protocol.Bootstrap, v.allow([]string{token.ServerUser}, v.sendBootstrap))
+	mux.HandleFunc("GET "+protocol.EncryptStatus, v.allow([]string{token.ServerUser}, v.sendEncryptionStatus))
 	mux.HandleFunc("POST "+protocol.EtcdMember, v.allow([]string{token.ServerUser}, v.addMember))
 	return mux
 }
