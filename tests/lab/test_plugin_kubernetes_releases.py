@@ -116,10 +116,12 @@ def test_a_release_without_a_name_gets_one_that_it_keeps(plugin: Plugin) -> None
     assert plugin.check(RELEASE, {"chart": str(CHART)}, first)["name"] == first["name"]
 
 
-def test_what_helm_finds_changed_by_others_is_put_right(plugin: Plugin, cluster: Cluster) -> None:
+def test_what_helm_finds_changed_by_others_is_put_right(
+    plugin: Plugin, cluster: Cluster, tmp_path: Path
+) -> None:
     inputs = plugin.check(RELEASE, tiny("drift", values={"colour": "blue"}))
     id_, state = plugin.create(RELEASE, inputs)
-    _helm(cluster, "upgrade", "drift", str(CHART), "--set", "colour=black")
+    _helm(cluster, tmp_path, "upgrade", "drift", str(CHART), "--set", "colour=black")
     read = from_struct(plugin.read(RELEASE, state, inputs).properties)
     assert read["values"] == {"colour": "black"}
     assert sorted(plugin.diff(RELEASE, inputs, inputs, read).detailedDiff) == ["values.colour"]
@@ -340,8 +342,9 @@ def _content(path: Path) -> str:
         return ""  # it has gone in between
 
 
-def _helm(cluster: Cluster, *words: str) -> None:
+def _helm(cluster: Cluster, home: Path, *words: str) -> None:
     """The tests' own Helm, for changes behind the plugin's back."""
     with memory_file("kubeconfig", cluster.kubeconfig.encode()) as (path, number):
         command = [str(ensure()), *words, "--namespace", "releases", "--kubeconfig", path]
-        subprocess.run(command, check=True, capture_output=True, pass_fds=[number])
+        environment = {**os.environ, "HOME": str(home)}
+        subprocess.run(command, check=True, capture_output=True, pass_fds=[number], env=environment)

@@ -9,7 +9,9 @@ import http.client
 import json
 import ssl
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -24,6 +26,8 @@ _REQUEST_SECONDS = 60
 _CONNECT_SECONDS = 30
 _ATTEMPTS = 10  # where the server itself says when to ask again, as client-go has it
 _LONGEST_PAUSE = 10.0  # seconds
+# asyncio's own are few on small machines, and a call that waits for a server holds one.
+_threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="api")
 
 
 class ApiError(Exception):
@@ -87,14 +91,16 @@ class Api:
         """The answer. Raises ``ApiError`` and ``UnreachableError``."""
         target = self._address.path + path + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
+        call = partial(self._call, method, target, data, media_type)
+        loop = asyncio.get_running_loop()
         for _ in range(_ATTEMPTS - 1):
             try:
-                return await asyncio.to_thread(self._call, method, target, data, media_type)
+                return await loop.run_in_executor(_threads, call)
             except ApiError as error:
                 if error.retry_after is None:
                     raise
                 await asyncio.sleep(min(error.retry_after, _LONGEST_PAUSE))
-        return await asyncio.to_thread(self._call, method, target, data, media_type)
+        return await loop.run_in_executor(_threads, call)
 
     async def kind(self, api_version: str, kind: str, *, fresh: bool = False) -> Mapped:
         """How the server calls the kind. Raises ``NoMatchError``; that is asked anew each time."""

@@ -13,6 +13,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from lab.plugins.kubernetes.memory import memory_file
 from lab.plugins.refused import RefusedError
 
 _TERMINATION_SECONDS = 4  # Helm notes down that a release failed; then it is killed
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _one_build = asyncio.Lock()
+_ensured = cache(ensure)
 
 
 class HelmError(Exception):
@@ -71,18 +73,21 @@ class Helm:
 async def _program() -> Path:
     async with _one_build:
         try:
-            return await asyncio.to_thread(ensure)
+            return await asyncio.to_thread(_ensured)
         except BuildError as error:
             raise RefusedError(f"Helm cannot be built — {error}") from error
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """Of the own environment what Helm needs, so that no HELM_… of the user's steers it."""
+    """Of the own environment what Helm needs, so that no HELM_… of the user's steers it.
+
+    HOME is its own: it would keep what it discovers of clusters in the user's ~/.kube.
+    """
     kept = {name: os.environ[name] for name in (*_KEPT, *_PROXIES) if name in os.environ}
     folders = {
         f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")
     }
-    return kept | folders
+    return kept | folders | {"HOME": str(home)}
 
 
 async def _run(
