@@ -4,10 +4,13 @@ import pulumi
 
 from components.cluster import K3sCluster
 from stacks.outputs import export
-from stacks.settings import load
+from stacks.settings import load, secrets
 
 config = pulumi.Config("k3s")
 cluster = K3sCluster(
-    pulumi.get_stack(), settings=load(config), operator_key=config.get_secret("operatorKey")
+    pulumi.get_stack(),
+    settings=load(config),
+    operator_key=config.get_secret("operatorKey"),
+    secrets=secrets(config),
 )
 export(cluster)

@@ -21,12 +21,13 @@ class K3sCluster(pulumi.ComponentResource):
     """Machines, network, k3s and what is installed after it, declared together.
 
     `operator_key` is the private SSH key (OpenSSH form, secret) that steps on nodes use; without
-    it the stack makes one.
+    it the stack makes one. `secrets` are secret values by name, for settings of add-ons that say
+    `{secret: NAME}`.
 
     Raises SettingsError, with all mistakes in it, before anything is registered.
     Outputs: `kubeconfig`, `server_token`, `agent_token` (secret), `api_endpoint` (URL), `nodes`
     (name, role, group, addresses, ssh line), `k3s_version`, `ssh_private_key` (secret) and
-    `ssh_known_hosts`.
+    `ssh_known_hosts`. `addons` are the components of the chosen add-ons, by key.
     """
 
     kubeconfig: pulumi.Output[str]
@@ -37,6 +38,7 @@ class K3sCluster(pulumi.ComponentResource):
     k3s_version: pulumi.Output[str]
     ssh_private_key: pulumi.Output[str]
     ssh_known_hosts: pulumi.Output[str]
+    addons: Mapping[str, pulumi.ComponentResource]
 
     def __init__(
         self,
@@ -44,10 +46,13 @@ class K3sCluster(pulumi.ComponentResource):
         *,
         settings: ClusterSettings,
         operator_key: pulumi.Input[str] | None = None,
+        secrets: Mapping[str, pulumi.Input[str]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = operator_key is not None
-        if found := problems(name, settings.draft(), operator_key_given=given):
+        given, secrets = operator_key is not None, secrets or {}
+        if found := problems(
+            name, settings.draft(), operator_key_given=given, secrets=frozenset(secrets)
+        ):
             raise SettingsError(found)
         super().__init__("k3s:cluster:K3sCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -71,7 +76,7 @@ class K3sCluster(pulumi.ComponentResource):
             after=[*endpoint.resources, *admitted],
             opts=child,
         )
-        install(name, settings.addons, k3s, machines, child)
+        self.addons = install(name, settings.addons, k3s, machines, secrets, child)
 
         self.kubeconfig = k3s.kubeconfig
         self.server_token, self.agent_token = k3s.server_token, k3s.agent_token

@@ -2,11 +2,12 @@
 
 import pulumi
 
+from components.addons.prometheus import Prometheus
 from components.cluster import K3sCluster
 
 
 def export(cluster: K3sCluster) -> None:
-    """Export the stack's outputs. Tokens, kubeconfig and SSH key are secret."""
+    """Export the stack's outputs. Tokens, kubeconfig, SSH key and passwords are secret."""
     pulumi.export("kubeconfig", pulumi.Output.secret(cluster.kubeconfig))
     pulumi.export("serverToken", pulumi.Output.secret(cluster.server_token))
     pulumi.export("agentToken", pulumi.Output.secret(cluster.agent_token))
@@ -15,3 +16,6 @@ def export(cluster: K3sCluster) -> None:
     pulumi.export("k3sVersion", cluster.k3s_version)
     pulumi.export("sshPrivateKey", pulumi.Output.secret(cluster.ssh_private_key))
     pulumi.export("sshKnownHosts", cluster.ssh_known_hosts)
+    monitoring = cluster.addons.get("prometheus")
+    if isinstance(monitoring, Prometheus):
+        pulumi.export("grafanaPassword", pulumi.Output.secret(monitoring.grafana_password))

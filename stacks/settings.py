@@ -15,7 +15,17 @@ from components.cluster_settings import ClusterSettings, Draft, problems
 from components.problems import Problem, SettingsError
 
 # Secrets have keys of their own, so that no object is secret as a whole; the program hands them on.
-SECRET_KEYS = ("operatorKey",)
+# Of each, what a value in clear would mean, and how it is written.
+SECRET_KEYS = {
+    "operatorKey": (
+        "who reads the stack file could log in to every node",
+        "write it with pulumi config set --secret k3s:operatorKey, and make a new key",
+    ),
+    "secrets": (
+        "who reads the stack file could use them",
+        "write each with pulumi config set --secret --path k3s:secrets.NAME, and make them new",
+    ),
+}
 
 
 def load(config: pulumi.Config) -> ClusterSettings:
@@ -27,10 +37,39 @@ def load(config: pulumi.Config) -> ClusterSettings:
     ]
     try:
         return parse(
-            pulumi.get_stack(), raw, operator_key_given="operatorKey" in keys, in_clear=in_clear
+            pulumi.get_stack(),
+            raw,
+            operator_key_given="operatorKey" in keys,
+            in_clear=in_clear,
+            secrets=frozenset(_secret_values(config)),
         )
     except SettingsError as error:
         raise pulumi.RunError(f"stack {pulumi.get_stack()}: {error}") from None
+
+
+def secrets(config: pulumi.Config) -> Mapping[str, pulumi.Output[str]]:
+    """The secret values of `k3s:secrets` by their names, which are no secret."""
+    return {name: pulumi.Output.secret(value) for name, value in _secret_values(config).items()}
+
+
+def _secret_values(config: pulumi.Config) -> Mapping[str, str]:
+    """Raises SettingsError."""
+    text = CONFIG.get().get(f"{config.name}:secrets")
+    if text is None:
+        return {}
+    try:
+        return TypeAdapter(dict[str, str]).validate_json(text)
+    except ValidationError:
+        raise SettingsError(
+            [
+                Problem(
+                    key="secrets",
+                    given="a value that is not shown",
+                    why="not an object of names and texts",
+                    write="write each with pulumi config set --secret --path k3s:secrets.NAME",
+                )
+            ]
+        ) from None
 
 
 def parse(
@@ -39,11 +78,12 @@ def parse(
     *,
     operator_key_given: bool = True,
     in_clear: Iterable[str] = (),
+    secrets: frozenset[str] = frozenset(),
 ) -> ClusterSettings:
     """Settings from config values as Pulumi hands them over: text, or JSON for objects.
 
     `raw` is without the secret keys: `operator_key_given` says whether one of them is there, and
-    `in_clear` which are there unencrypted.
+    `in_clear` which are there unencrypted, `secrets` the names of the values in `k3s:secrets`.
 
     Raises SettingsError with every mistake that can be seen.
     """
@@ -61,7 +101,9 @@ def parse(
     unread = {key for key in raw if getattr(draft, key, ...) is None}
     found += [
         problem
-        for problem in problems(stack, draft, operator_key_given=operator_key_given)
+        for problem in problems(
+            stack, draft, operator_key_given=operator_key_given, secrets=secrets
+        )
         if problem.given is not None or problem.key not in unread
     ]
     if found or settings is None:
@@ -70,12 +112,8 @@ def parse(
 
 
 def _unencrypted(key: str) -> Problem:
-    return Problem(
-        key=key,
-        given="a value in clear",
-        why="who reads the stack file could log in to every node",
-        write=f"write it with pulumi config set --secret k3s:{key}, and make a new key",
-    )
+    why, write = SECRET_KEYS[key]
+    return Problem(key=key, given="a value in clear", why=why, write=write)
 
 
 def _take_out(values: Any, path: tuple[int | str, ...]) -> None:

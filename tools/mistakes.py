@@ -29,6 +29,6 @@ def check(stack: StackFile) -> None:
     # Nothing here is encrypted, so a secret key that is here stands in clear.
     in_clear = [key for key in SECRET_KEYS if raw.pop(key, None) is not None]
     try:
-        parse(stack.name, raw, operator_key_given=bool(in_clear), in_clear=in_clear)
+        parse(stack.name, raw, operator_key_given="operatorKey" in in_clear, in_clear=in_clear)
     except SettingsError as error:
         raise ToolError(stack.path.name, str(error), "put these right, then run it again") from None

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 import pulumi
 
-from components.addons.addon import Site
+from components.addons.addon import AddonSettings, Site
 from components.addons.kinds import KINDS
 from components.addons.settings import Addons
 from components.k3s.cluster import K3s
@@ -21,6 +22,7 @@ def install(
     addons: Addons,
     k3s: K3s,
     machines: Sequence[Machine],
+    secrets: Mapping[str, pulumi.Input[str]],
     opts: pulumi.ResourceOptions,
 ) -> Mapping[str, pulumi.ComponentResource]:
     """Install them into a cluster whose nodes are there; gives their components by key."""
@@ -34,14 +36,24 @@ def install(
         charts=addons.charts,
         server=next(machine for machine in machines if machine.role == "server"),
         machines=machines,
+        secrets=secrets,
     )
     made: dict[str, pulumi.ComponentResource] = {}
-    for key, settings in chosen.items():
-        before = [made[other] for other in KINDS[key].after if other in made]
+    for key, before in _order(chosen).items():
+        settings, after = chosen[key], [made[other] for other in before]
         made[key] = KINDS[key].component(
-            f"{name}-{key}", settings=settings, site=replace(site, after=before), opts=opts
+            f"{name}-{key}", settings=settings, site=replace(site, after=after), opts=opts
         )
     return made
+
+
+def _order(chosen: Mapping[str, AddonSettings]) -> dict[str, list[str]]:
+    """The chosen add-ons, each after those that it waits for, which are its value."""
+    before = {
+        key: [other for other in KINDS[key].waits_for(settings) if other in chosen]
+        for key, settings in chosen.items()
+    }
+    return {key: before[key] for key in TopologicalSorter(before).static_order()}
 
 
 def _provider(name: str, k3s: K3s, opts: pulumi.ResourceOptions) -> "Provider":

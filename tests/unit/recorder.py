@@ -20,6 +20,7 @@ _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 CA_HASH = "ab" * 32
 OPERATOR_KEY = "k3s:operatorKey"
+SECRETS = "k3s:secrets"
 KUBECONFIG = """\
 apiVersion: v1
 kind: Config
@@ -145,7 +146,9 @@ class _Provider(pulumi_mocks.Mocks):
 def record(program: Callable[[], None], config: Mapping[str, str], stack: str = "dev") -> Recording:
     """Run the program to its end; raises what it raises."""
     recording = Recording()
-    pulumi.runtime.set_all_config(dict(config), [OPERATOR_KEY] if OPERATOR_KEY in config else [])
+    pulumi.runtime.set_all_config(
+        dict(config), [key for key in (OPERATOR_KEY, SECRETS) if key in config]
+    )
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     pulumi.runtime.settings.SETTINGS.outputs.clear()
