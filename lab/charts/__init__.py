@@ -1,0 +1,1 @@
+"""Stand-ins for the charts that add-ons install, and what packs them."""
