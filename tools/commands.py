@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tools import (
+    charts,
     cluster_api,
     engine,
     k3s_release,
@@ -20,7 +21,7 @@ from tools import (
 from tools.engine import Engine
 from tools.files import write_private
 from tools.messages import ToolError, say
-from tools.paths import State, cache, clone_state
+from tools.paths import Cache, State, cache, clone_state
 from tools.stackfile import StackFile
 
 
@@ -132,6 +133,7 @@ def _begin(name: str, *, makes_nodes: bool = False, builds: bool = False) -> Ses
     state.refuse_own_backend(stack, where)
     if not stack.is_local:
         k3s_release.choose(stack, stored, None)  # refuses the lab's k3s
+        charts.choose(stack, None)  # and the lab's charts
     if builds:
         mistakes.check(stack)
     made = state.recall(name, where)
@@ -144,16 +146,27 @@ def _begin(name: str, *, makes_nodes: bool = False, builds: bool = False) -> Ses
     say(chosen.announcement())
     if not stack.is_local:
         return Session(stack, chosen, stack.path, env, where)
-    k3s = k3s_release.choose(stack, stored, made.k3s)
     overrides: Mapping[str, Any] = {}
     if builds:
-        say(f"k3s: {k3s.source} ({k3s.why})")
-        overrides = k3s_release.overrides(k3s, stack, stored)
+        made, overrides = _sources(stack, chosen, made, stored)
     if makes_nodes:
         say(f"node image: {processes.build('lab.nodes.build', 'the node image')}")
-        state.remember(name, state.Choices(chosen.name, k3s.source), where)
+        state.remember(name, made, where)
     config = stackfile.generate(stack, overrides, where)
     return Session(stack, chosen, config, env, where)
+
+
+def _sources(
+    stack: StackFile, chosen: Engine, made: state.Choices, stored: Cache
+) -> tuple[state.Choices, dict[str, Any]]:
+    """Where k3s and the charts come from, and the settings that say so, once they are there."""
+    k3s = k3s_release.choose(stack, stored, made.k3s)
+    say(f"k3s: {k3s.source} ({k3s.why})")
+    helm = charts.choose(stack, made.charts)
+    if helm.source != "none":
+        say(f"charts: {helm.source} ({helm.why})")
+    overrides = k3s_release.overrides(k3s, stack, stored) | charts.overrides(helm, stack)
+    return state.Choices(chosen.name, k3s.source, helm.source), overrides
 
 
 def _with_plugins(

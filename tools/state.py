@@ -81,10 +81,11 @@ def _passphrase_file(state: State) -> str:
 
 @dataclass(frozen=True)
 class Choices:
-    """Which engine and which k3s made a stack: later commands keep to them."""
+    """Which engine, k3s and charts made a stack: later commands keep to them."""
 
     engine: str | None = None
     k3s: str | None = None
+    charts: str | None = None
 
 
 def recall(stack: str, state: State) -> Choices:

@@ -1,0 +1,84 @@
+"""Which charts a stack on this machine gets: those of their own repositories, or the lab's.
+
+Only where add-ons that are chosen have charts: else nothing is asked, and nothing is made.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tools import processes
+from tools.https import unreachable
+from tools.messages import ToolError
+from tools.stackfile import StackFile
+
+if TYPE_CHECKING:
+    from components.addons.charts import Chart
+
+_SOURCES = ("repository", "lab")
+_KEY = "k3s:addons"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`source` is repository, lab, own where the stack says it itself, or none without charts."""
+
+    source: str
+    why: str
+
+
+def choose(stack: StackFile, made_with: str | None) -> Choice:
+    """CHARTS= decides, else what made the stack, else whether the repositories can be reached."""
+    forced = os.environ.get("CHARTS")
+    if forced not in (None, "", *_SOURCES):
+        raise ToolError(
+            f"CHARTS={forced}", "there are no such charts", "write CHARTS=repository or CHARTS=lab"
+        )
+    if forced == "lab" and not stack.is_local:
+        raise ToolError(
+            f"CHARTS=lab for a stack on {stack.platform}",
+            "the lab's charts are stand-ins, for clusters on this machine",
+            "leave CHARTS= out",
+        )
+    if not stack.is_local:
+        return Choice("own", f"as {stack.path.name} says")
+    wanted = list(chosen(stack))
+    if not wanted:
+        return Choice("none", "no add-on has a chart")
+    if forced:
+        return Choice(forced, f"CHARTS={forced}")
+    if "charts" in stack.object("addons"):
+        return Choice("own", f"as {stack.path.name} says")
+    if made_with in _SOURCES:
+        return Choice(made_with, "what the stack was made with")
+    return _by_reach(wanted)
+
+
+def chosen(stack: StackFile) -> Iterator["Chart"]:
+    """The charts of the add-ons that the stack file chooses."""
+    # The SDKs take their time to load: only commands that run the program wait for them.
+    from components.addons.kinds import KINDS
+
+    asked = stack.object("addons")
+    for key, kind in KINDS.items():
+        if asked.get(key) not in (None, False):
+            yield from kind.charts
+
+
+def overrides(choice: Choice, stack: StackFile) -> dict[str, Any]:
+    """Packs the lab's charts if they are chosen; gives the settings that point the stack there."""
+    if choice.source not in _SOURCES:
+        return {}
+    charts: dict[str, str] = {"from": "repository"}
+    if choice.source == "lab":
+        folder = processes.build_folder("lab.charts.build", "the lab's charts")
+        charts = {"from": "folder", "folder": str(folder)}
+    return {_KEY: {**stack.object("addons"), "charts": charts}}
+
+
+def _by_reach(wanted: "list[Chart]") -> Choice:
+    for chart in {chart.repository: chart for chart in wanted}.values():
+        if reason := unreachable(f"{chart.repository}/index.yaml"):
+            return Choice("lab", f"{chart.name}: {reason}")
+    return Choice("repository", "the charts' repositories can be reached")
