@@ -22,6 +22,7 @@ from lab.engine.values import (
     reveal,
     secret,
 )
+from tests.e2e.kubernetes import until
 from tests.lab.kubernetes_cluster import Cluster, annotated, deployment
 from tests.lab.plugin_host import Plugin, error_of, running
 
@@ -248,6 +249,73 @@ def test_a_job_that_failed_is_told_at_once(plugin: Plugin, namespace: str) -> No
     kept = failed(lambda: plugin.create(JOB, inputs))
     assert any("BackoffLimitExceeded" in reason for reason in kept.reasons)
     plugin.delete(JOB, _properties(kept.properties), kept.id)
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "told"),
+    [
+        ("StatefulSet", {"serviceName": "sets", "replicas": 2}, ("readyReplicas", 2)),
+        ("DaemonSet", {}, ("numberAvailable", 1)),
+    ],
+)
+def test_sets_are_waited_for_until_all_their_pods_run(
+    plugin: Plugin, cluster: Cluster, namespace: str, kind: str, spec: Any, told: tuple[str, int]
+) -> None:
+    type_, name = f"kubernetes:apps/v1:{kind}", kind.lower()
+    given = {**deployment(namespace, name, **spec), "kind": kind}
+    inputs = plugin.check(type_, given)
+    id_, state = plugin.create(type_, inputs)
+    assert state["status"][told[0]] == told[1]
+    labelled = {**given, "spec": {**given["spec"], "minReadySeconds": 1}}
+    changed = plugin.update(type_, state, plugin.check(type_, labelled, inputs))
+    assert changed["status"][told[0]] == told[1]
+    plugin.delete(type_, changed, id_)
+    assert cluster.names("pods", "-n", namespace, "-l", f"app={name}") == set()
+
+
+def test_a_webhook_that_does_not_answer_fails_at_once(
+    plugin: Plugin, cluster: Cluster, namespace: str
+) -> None:
+    """A provider that tried again would hide how long a program itself waits for its webhooks."""
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["configmaps"],
+    }
+    hook = {
+        "name": "away.objects.lab",
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "rules": [rule],
+    }
+    type_ = "kubernetes:admissionregistration.k8s.io/v1:ValidatingWebhookConfiguration"
+    given = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "away"},
+        "webhooks": [hook],
+    }
+    _, state = plugin.create(type_, plugin.check(type_, given))
+    inputs = plugin.check(CONFIG, config_map(namespace, "watched"))
+    words = 'failed calling webhook "away.objects.lab"'
+
+    def asked() -> bool:
+        """The server takes a moment to heed a new configuration."""
+        try:
+            plugin.create(CONFIG, inputs, preview=True)
+        except grpc.RpcError as error:
+            return words in str(error)
+        return False
+
+    until(20, "the webhook is asked", asked)
+    started = time.monotonic()
+    assert words in error_of(lambda: plugin.create(CONFIG, inputs))
+    assert time.monotonic() - started < 5
+    plugin.delete(type_, state, "away")
+    assert cluster.get("configmap", "watched", "-n", namespace) is None
 
 
 def widgets(**status: Any) -> Properties:

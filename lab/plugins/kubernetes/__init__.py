@@ -3,8 +3,8 @@
 Meaning of inputs, settings and annotations: pulumi/pulumi-kubernetes, ``provider/pkg``. The files
 stand in the order of a call: ``plugin`` (the protocol), ``settings`` and ``kubeconfig`` (which
 cluster), ``objects`` and ``release`` (the two sorts of resources), ``compare`` (what differs),
-``waiting``, ``readiness`` and ``wait_for`` (when it is in order), ``api`` and ``helm`` (what does
-the work).
+``apply``, ``waiting``, ``readiness`` and ``wait_for`` (when it is in order), ``api`` and ``helm``
+(what does the work).
 """
 
 from lab.plugins.kubernetes.plugin import KubernetesProvider

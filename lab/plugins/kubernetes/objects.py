@@ -11,18 +11,13 @@ from pulumi.runtime.proto import provider_pb2
 from typing_extensions import override
 
 from lab.engine.values import UNKNOWN, Properties, has_unknown, reveal
-from lab.plugins.kubernetes import annotations, checkpoint, compare, waiting
-from lab.plugins.kubernetes.api import APPLY, Api, ApiError, Mapped, NoMatchError, Object
+from lab.plugins.kubernetes import annotations, apply, checkpoint, compare, waiting
+from lab.plugins.kubernetes.api import Api, ApiError, Mapped, NoMatchError, Object
 from lab.plugins.kubernetes.managed import Call, Managed, refuse, scrubbed
 from lab.plugins.kubernetes.readiness import HopelessError, Rule
 from lab.plugins.kubernetes.wait_for import WaitForError, parse
 from lab.plugins.refused import PartlyDoneError
 from lab.plugins.shapes import Problem, bare
-
-_EXISTS = (
-    "it is there already, and this stack did not make it — give the resource another name, an "
-    "alias of the one that made it, or set upsertExistingObjects on the provider"
-)
 
 
 class Objects(Managed):
@@ -77,8 +72,8 @@ class Objects(Managed):
         async def make() -> tuple[Mapped, Object]:
             mapped = await api.kind(wanted["apiVersion"], wanted["kind"])
             if not call.cluster.settings["upsertExistingObjects"]:
-                await _refuse_existing(api, mapped, wanted)
-            return mapped, await _apply(call, mapped, wanted, manager)
+                await apply.refuse_existing(api, mapped, wanted)
+            return mapped, await apply.applied(call, mapped, wanted, manager)
 
         try:
             mapped, live = await waiting.retried(call.operation, make)
@@ -102,9 +97,9 @@ class Objects(Managed):
         manager = (state or {}).get(checkpoint.MANAGER) or "pulumi-kubernetes-preview"
         try:
             mapped = await api.kind(wanted["apiVersion"], wanted["kind"])
-            if state is None and await _find(api, mapped, wanted):
+            if state is None and await apply.find(api, mapped, wanted):
                 return inputs  # a replacement, or what the creation itself refuses
-            live = await _apply(call, mapped, wanted, manager, dry=True, force=state is None)
+            live = await apply.applied(call, mapped, wanted, manager, dry=True, force=state is None)
         except NoMatchError:
             return inputs
         except ApiError as error:
@@ -125,7 +120,7 @@ class Objects(Managed):
         api, known = call.cluster.reached(), checkpoint.live_object(state)
         try:
             mapped = await api.kind(known["apiVersion"], known["kind"])
-            live = await _find(api, mapped, known)
+            live = await apply.find(api, mapped, known)
         except NoMatchError:
             return None
         if live is None:
@@ -151,9 +146,9 @@ class Objects(Managed):
         try:
             mapped = await api.kind(wanted["apiVersion"], wanted["kind"])
             if call.ignored:
-                before = await api.request("GET", _path(mapped, known))
+                before = await api.request("GET", apply.path_of(mapped, known))
                 wanted = compare.kept(wanted, before, call.ignored)
-            live = await _apply(call, mapped, wanted, manager)
+            live = await apply.applied(call, mapped, wanted, manager)
         except (ApiError, NoMatchError) as error:
             refuse(f"update of resource {call.urn!r} failed: {error}", inputs, cause=error)
         live = await self._wait(call, api, mapped, live, inputs, manager)
@@ -168,7 +163,7 @@ class Objects(Managed):
         options = {"propagationPolicy": annotations.deletion_propagation(inputs)}
         seconds = annotations.await_seconds(inputs, call.timeout)
         try:
-            path = _path(await api.kind(known["apiVersion"], known["kind"]), known)
+            path = apply.path_of(await api.kind(known["apiVersion"], known["kind"]), known)
             await api.request(
                 "DELETE", path, {"kind": "DeleteOptions", "apiVersion": "v1", **options}
             )
@@ -190,7 +185,7 @@ class Objects(Managed):
         rule = waiting.awaited(live)
         try:
             return await waiting.in_order(
-                call.operation, api, _path(mapped, live), live, rule, seconds
+                call.operation, api, apply.path_of(mapped, live), live, rule, seconds
             )
         except waiting.NotInOrderError as error:
             seen, reasons = error.live, [scrubbed(reason, inputs) for reason in error.reasons]
@@ -226,57 +221,11 @@ async def _namespaced(api: Api | None, inputs: Properties) -> bool:
         return True
 
 
-async def _apply(
-    call: Call,
-    mapped: Mapped,
-    wanted: Object,
-    manager: str,
-    *,
-    dry: bool = False,
-    force: bool = False,
-) -> Object:
-    """Server-side apply; unknown fields and those of another manager are refused by the server."""
-    force = force or annotations.is_set(wanted, annotations.FORCE)
-    force = force or call.cluster.settings["enablePatchForce"]
-    query = {
-        "fieldManager": manager,
-        "fieldValidation": "Strict",
-        "force": "true" if force else "false",
-    }
-    if dry:
-        query["dryRun"] = "All"
-    if not mapped.namespaced:
-        own = {k: v for k, v in wanted["metadata"].items() if k != "namespace"}
-        wanted = {**wanted, "metadata": own}
-    path = _path(mapped, wanted)
-    return await call.cluster.reached().request("PATCH", path, wanted, APPLY, **query)
-
-
-async def _find(api: Api, mapped: Mapped, wanted: Object) -> Object | None:
-    try:
-        return await api.request("GET", _path(mapped, wanted))
-    except ApiError as error:
-        if error.not_found:
-            return None
-        raise
-
-
-async def _refuse_existing(api: Api, mapped: Mapped, wanted: Object) -> None:
-    if await _find(api, mapped, wanted):
-        name = annotations.qualified_name(wanted)
-        raise ApiError(409, "AlreadyExists", f"{mapped.plural} {name!r}: {_EXISTS}", {})
-
-
 async def _missing(api: Api, rule: Rule, live: Object) -> list[str]:
     try:
         return await rule(api, live)
     except HopelessError as error:
         return error.reasons
-
-
-def _path(mapped: Mapped, found: Object) -> str:
-    own = found["metadata"]
-    return mapped.path(own.get("namespace"), own["name"])
 
 
 def _as_inputs(live: Object, inputs: Properties) -> Properties:
