@@ -178,7 +178,16 @@ def _addon_asked(name: str, draft: Draft, nodes: list[Node], secrets: frozenset[
         disabled=frozenset(addons.k3s(k3s).disable) if addons and k3s else frozenset(),
         secrets=secrets,
         rows=firewall.rows(_facts(draft, nodes)),
+        disks={node.name: _disks(draft, node) for node in nodes},
     )
+
+
+def _disks(draft: Draft, node: Node) -> int:
+    """How many raw disks a node has: a group's, or those of an existing host."""
+    if node.platform != "existing":
+        return len((draft.groups or {})[node.group].disks)
+    host = draft.existing.hosts.get(node.key) if draft.existing else None
+    return len(host.disks) if host else 0
 
 
 def _ipv4_only(draft: Draft, used: list[PlatformName]) -> list[str]:

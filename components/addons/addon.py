@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pulumi_kubernetes.apiextensions import CustomResource
     from pulumi_kubernetes.core.v1 import Namespace, Secret
     from pulumi_kubernetes.helm.v3 import Release
+    from pulumi_kubernetes.storage.v1 import StorageClass
 
 # What a chart's own hooks and images may take on a small machine, seconds.
 _RELEASE_SECONDS = 900
@@ -46,7 +47,8 @@ class Site:
 
     `server` is a machine that steps run on; `provider` speaks to the API of `k3s`. `after` is what
     must be there before: children of a component do not wait for what it depends on. `secrets` are
-    the secret values of the stack's config, by name.
+    the secret values of the stack's config, by name. With `retain` what is there stays in the
+    cluster when its settings go.
     """
 
     cluster: str
@@ -57,6 +59,7 @@ class Site:
     machines: Sequence[Machine]
     after: Sequence[pulumi.Resource] = ()
     secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    retain: bool = False
 
     def options(
         self, parent: pulumi.Resource, after: Sequence[pulumi.Resource] = ()
@@ -67,6 +70,7 @@ class Site:
             provider=self.provider,
             depends_on=[self.k3s, *self.after, *after],
             deleted_with=self.k3s,
+            retain_on_delete=self.retain or None,
         )
 
 
@@ -76,8 +80,8 @@ class AddonAsked:
 
     `groups` and `nodes` are the whole cluster's. `chosen` are the keys of all add-ons that are
     chosen, `disabled` the packaged components that k3s is left without, `secrets` the names of the
-    secret values that config has. `rows` are those of the firewall that hold. A part that could
-    not be read is None.
+    secret values that config has. `rows` are those of the firewall that hold, `disks` says how many
+    raw disks each node has. A part that could not be read is None.
     """
 
     cluster: str
@@ -88,6 +92,7 @@ class AddonAsked:
     disabled: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()
     rows: Sequence[Row] = ()
+    disks: Mapping[str, int] = field(default_factory=dict)
 
 
 def namespace(
@@ -137,8 +142,13 @@ def release(
     site: Site,
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource] = (),
+    atomic: bool = True,
 ) -> "Release":
-    """The chart, deployed and awaited: a new version or value upgrades it in place."""
+    """The chart, deployed and awaited: a new version or value upgrades it in place.
+
+    A first install that failed is taken back, so that the next run finds nothing half-made; not so
+    without `atomic`, for what must not be deleted even then.
+    """
     from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
     version = getattr(settings, chart.setting)
@@ -151,10 +161,9 @@ def release(
         version=version,
         repository_opts=None if file else RepositoryOptsArgs(repo=repository),
         namespace=into.metadata.name,
-        values=merged(values, settings.values),
+        values=merged(values, getattr(settings, chart.values)),
         timeout=_RELEASE_SECONDS,
-        # A first install that failed is taken back, so that the next run finds nothing half-made.
-        atomic=True,
+        atomic=atomic,
         cleanup_on_fail=True,
         opts=site.options(parent, after),
     )
@@ -178,6 +187,32 @@ def custom(
         kind=body["kind"],
         metadata=ObjectMetaArgs(**body["metadata"]),
         spec=body["spec"],
+        opts=site.options(parent, after),
+    )
+
+
+def storage_class(
+    name: str,
+    provisioner: str,
+    parameters: Mapping[str, str],
+    *,
+    default: bool,
+    site: Site,
+    parent: pulumi.Resource,
+    after: Sequence[pulumi.Resource],
+) -> "StorageClass":
+    """Volumes that grow, and that go with their claims; `default` for claims that name no class."""
+    from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+    from pulumi_kubernetes.storage.v1 import StorageClass
+
+    marks = {"storageclass.kubernetes.io/is-default-class": "true"} if default else {}
+    return StorageClass(
+        f"{site.cluster}-{name}",
+        metadata=ObjectMetaArgs(name=name, annotations=marks or None),
+        provisioner=provisioner,
+        parameters=dict(parameters),
+        reclaim_policy="Delete",
+        allow_volume_expansion=True,
         opts=site.options(parent, after),
     )
 

@@ -16,12 +16,14 @@ from components.settings import Settings
 class Chart:
     """A chart by its name, and the address of the repository that publishes it.
 
-    `setting` is the field of the add-on's settings that says which version of it is installed.
+    `setting` is the field of the add-on's settings that says which version of it is installed,
+    `values` the one with further values for it.
     """
 
     name: str
     repository: str
     setting: str = "version"
+    values: str = "values"
 
 
 class ChartSource(Settings):
