@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from components.addons.addon import AddonSettings, Site
+from components.addons.addon import Site
 from components.addons.kinds import KINDS
 from components.addons.settings import Addons
 from components.k3s.cluster import K3s
 from components.platforms.machine import Machine
+from components.settings import Settings
 
 if TYPE_CHECKING:
     from pulumi_kubernetes import Provider
@@ -47,7 +48,7 @@ def install(
     return made
 
 
-def _order(chosen: Mapping[str, AddonSettings]) -> dict[str, list[str]]:
+def _order(chosen: Mapping[str, Settings]) -> dict[str, list[str]]:
     """The chosen add-ons, each after those that it waits for, which are its value."""
     before = {
         key: [other for other in KINDS[key].waits_for(settings) if other in chosen]

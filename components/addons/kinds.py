@@ -6,7 +6,15 @@ from typing import Any
 
 import pulumi
 
-from components.addons import cert_manager, metallb, prometheus
+from components.addons import (
+    cert_manager,
+    ingress,
+    metallb,
+    network_policies,
+    prometheus,
+    rook,
+    rook_settings,
+)
 from components.addons.addon import STORAGE, AddonAsked
 from components.addons.charts import Chart
 from components.network import Profile
@@ -19,16 +27,18 @@ class Kind:
 
     `after` are the add-ons that it waits for, where they are chosen. `profiles` are the rows of the
     firewall that it needs, `disables` the packaged components of k3s that it takes the place of.
-    `stores` says of its settings whether they ask for volumes: then it waits for STORAGE too.
+    `stores` says of its settings whether they ask for volumes: then it waits for STORAGE too. `on`
+    says whether they choose it at all.
     """
 
     component: Callable[..., pulumi.ComponentResource]
     problems: Callable[[Any, AddonAsked], Iterable[Problem]]
-    charts: tuple[Chart, ...]
+    charts: tuple[Chart, ...] = ()
     after: tuple[str, ...] = ()
     profiles: tuple[Profile, ...] = ()
     disables: tuple[str, ...] = ()
     stores: Callable[[Any], bool] = lambda _: False
+    on: Callable[[Any], bool] = lambda _: True
 
     def waits_for(self, settings: Any) -> tuple[str, ...]:
         """The add-ons, where they are chosen, that go before one of these settings."""
@@ -43,6 +53,12 @@ KINDS: Mapping[str, Kind] = {
         profiles=("metallb",),
         disables=("servicelb",),
     ),
+    "rook": Kind(
+        component=rook.Rook,
+        problems=rook_settings.problems,
+        charts=(rook.OPERATOR, rook.DRIVERS, rook.CLUSTER),
+        after=("cni", "metallb"),
+    ),
     "certManager": Kind(
         component=cert_manager.CertManager,
         problems=cert_manager.problems,
@@ -55,5 +71,16 @@ KINDS: Mapping[str, Kind] = {
         charts=(prometheus.CHART,),
         profiles=("prometheus",),
         stores=lambda settings: settings.storage is not None,
+    ),
+    "ingress": Kind(
+        component=ingress.Ingress,
+        problems=ingress.problems,
+        profiles=("ingress",),
+        on=lambda settings: settings.enabled,
+    ),
+    "networkPolicies": Kind(
+        component=network_policies.NetworkPolicies,
+        problems=network_policies.problems,
+        after=("cni",),
     ),
 }

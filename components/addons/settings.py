@@ -4,13 +4,16 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import Field
 
-from components.addons import charts
-from components.addons.addon import AddonAsked, AddonSettings
+from components.addons import charts, ingress
+from components.addons.addon import AddonAsked
 from components.addons.cert_manager import CertManagerSettings
 from components.addons.charts import ChartSource
+from components.addons.ingress import IngressSettings
 from components.addons.kinds import KINDS
 from components.addons.metallb import MetallbSettings
+from components.addons.network_policies import NetworkPoliciesSettings
 from components.addons.prometheus import PrometheusSettings
+from components.addons.rook_settings import RookSettings
 from components.k3s.settings import K3sSettings
 from components.network import Profile
 from components.problems import Problem
@@ -47,15 +50,30 @@ class Addons(Settings):
     metrics_server: bool = Field(
         default=True, description="k3s's own metrics-server, for kubectl top; false to leave it out"
     )
+    ingress: IngressSettings | None = Field(
+        default=None,
+        description="k3s's Traefik: {} opens ports 80 and 443, {enabled: false} leaves it out",
+    )
+    network_policies: NetworkPoliciesSettings | None = Field(
+        default=None,
+        description="closed namespaces: {namespaces: {shop: {deny: [ingress, egress]}}}",
+    )
+    rook: RookSettings | None = Field(
+        default=None, description="Rook (Ceph) on raw disks: {}, {filesystem: true}, …"
+    )
     cert_manager: CertManagerSettings | None = Field(
         default=None, description="cert-manager: {} or {letsEncrypt: {email: ops@company.tld}}"
     )
 
-    def chosen(self) -> Mapping[str, AddonSettings]:
-        """The add-ons that are chosen, by key as it is written, in the order of the table."""
+    def written(self) -> Mapping[str, Settings]:
+        """Settings of add-ons, by key as it is written, in the order of the table."""
         fields = {field.alias or name: name for name, field in type(self).model_fields.items()}
         found = {key: getattr(self, fields[key]) for key in KINDS}
         return {key: settings for key, settings in found.items() if settings is not None}
+
+    def chosen(self) -> Mapping[str, Settings]:
+        """The same of those that are to be there."""
+        return {key: given for key, given in self.written().items() if KINDS[key].on(given)}
 
     def profiles(self) -> tuple[Profile, ...]:
         """Rows of the firewall that the chosen add-ons need."""
@@ -64,6 +82,8 @@ class Addons(Settings):
     def k3s(self, settings: K3sSettings) -> K3sSettings:
         """k3s as the chosen add-ons need it: without what they take the place of."""
         disable = [part for name, part in PACKAGED.items() if not getattr(self, name)]
+        if self.ingress is not None and not self.ingress.enabled:
+            disable.append(ingress.PACKAGED)
         disable += [part for key in self.chosen() for part in KINDS[key].disables]
         return settings.model_copy(
             update={"disable": tuple(dict.fromkeys([*settings.disable, *disable]))}
@@ -73,9 +93,23 @@ class Addons(Settings):
 def problems(addons: Addons, asked: AddonAsked) -> Iterator[Problem]:
     """Mistakes that no single field shows."""
     yield from charts.problems(addons.charts)
-    for key, settings in addons.chosen().items():
+    yield from _packaged(addons, asked)
+    for key, settings in addons.written().items():
         for chart in KINDS[key].charts:
             version = getattr(settings, chart.setting)
             said = type(settings).model_fields[chart.setting].alias
             yield from charts.file_problems(addons.charts, chart, version, f"{key}.{said}")
         yield from KINDS[key].problems(settings, asked)
+
+
+def _packaged(addons: Addons, asked: AddonAsked) -> Iterator[Problem]:
+    """Parts of k3s that are asked for in one place and left out in another."""
+    for name, part in PACKAGED.items():
+        said = Addons.model_fields[name].alias
+        if name in addons.model_fields_set and getattr(addons, name) and part in asked.disabled:
+            yield Problem(
+                key=f"addons.{said}",
+                given=True,
+                why=f"k3s.disable, or an add-on that takes its place, leaves {part} out",
+                write=f"leave {said} out, or that",
+            )
