@@ -68,8 +68,16 @@ class Ingress(pulumi.ComponentResource):
 
 def chart_values(settings: IngressSettings) -> dict[str, Any]:
     """Of Traefik's chart."""
-    gateways = {"providers": {"kubernetesGateway": {"enabled": True}}}
-    return merged(gateways if settings.gateway_api else {}, settings.values)
+    return merged(_gateways() if settings.gateway_api else {}, settings.values)
+
+
+def _gateways() -> dict[str, Any]:
+    """The provider, and a Gateway on port 80 that takes routes of every namespace."""
+    return {
+        "providers": {"kubernetesGateway": {"enabled": True}},
+        # As with Ingresses; by itself it would take those of kube-system alone.
+        "gateway": {"listeners": {"web": {"namespacePolicy": {"from": "All"}}}},
+    }
 
 
 def helm_chart_config(values: Mapping[str, Any]) -> dict[str, Any]:

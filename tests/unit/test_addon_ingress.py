@@ -32,6 +32,7 @@ def test_traefik_is_told_of_the_gateway_api_and_of_values_of_ones_own() -> None:
     assert told.inputs["metadata"] == {"name": "traefik", "namespace": "kube-system"}
     assert yaml.safe_load(told.inputs["spec"]["valuesContent"]) == {
         "providers": {"kubernetesGateway": {"enabled": True}},
+        "gateway": {"listeners": {"web": {"namespacePolicy": {"from": "All"}}}},
         "logs": {"access": {"enabled": True}},
     }
 
