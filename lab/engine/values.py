@@ -30,6 +30,7 @@ _TYPED_UNKNOWNS = {
     "e48ece36-62e2-4504-bad9-02848725956a",  # archive
     "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",  # object
 }
+_INPUTS_AGAIN = "__inputs"  # where providers keep what they were given, in their outputs
 _EXACT_INTEGERS = 1e15  # beyond it a double no longer tells neighbours apart
 
 
@@ -146,10 +147,15 @@ def inherit_secrets(outputs: Properties, inputs: Properties) -> Properties:
 
 
 def secret_strings(value: Value, within: bool = False) -> set[str]:
-    """Every string that is, or is part of, a secret."""
+    """Every string that is, or is part of, a secret.
+
+    A provider's own copy of a resource's inputs, which some mark as a whole, is left out: the
+    inputs themselves say what of them is secret, and the rest are ordinary words.
+    """
     if isinstance(value, dict):
         inside = within or is_secret(value)
-        parts = [v for k, v in value.items() if k != SIGNATURE]
+        left_out = {SIGNATURE} if inside else {SIGNATURE, _INPUTS_AGAIN}
+        parts = [v for k, v in value.items() if k not in left_out]
         return set().union(*(secret_strings(v, inside) for v in parts))
     if isinstance(value, list):
         return set().union(*(secret_strings(v, within) for v in value))

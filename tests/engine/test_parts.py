@@ -108,6 +108,13 @@ def test_strings_within_secrets_are_all_found() -> None:
     assert secret_strings(value) == {"one", "two"}
 
 
+def test_a_providers_own_copy_of_inputs_makes_no_secret_of_ordinary_words() -> None:
+    copy = secret({"name": "prometheus", "password": "hunter2-hunter2"})
+    state = {"name": "prometheus", "password": secret("hunter2-hunter2"), "__inputs": copy}
+    assert secret_strings(state) == {"hunter2-hunter2"}
+    assert secret_strings(secret({"__inputs": "a secret's own key"})) == {"a secret's own key"}
+
+
 def test_a_secret_of_several_lines_is_masked_line_by_line() -> None:
     redactor = Redactor()
     redactor.hide(["-----BEGIN KEY-----\nabcdefghijkl\n-----END KEY-----\n"])
