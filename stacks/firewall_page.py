@@ -20,9 +20,10 @@ bridges that nothing outside reaches, so nothing is opened there. What no row le
 - **registration address** is the balancer in front of the servers, **balancers** are those that a
   cloud's controller makes for Services, **internet** is everybody.
 
-A profile is switched on in the stack file; none is on by default:
+A profile is on with the add-on that needs it, or by hand in the stack file; none is on by itself:
 
-    k3s:network: {profiles: [prometheus]}
+    k3s:addons: {prometheus: {}}
+    k3s:network: {profiles: [workadventure]}
 
 Further traffic is let in by an entry of its own:
 

@@ -16,6 +16,13 @@ What can stand under `config:` of a stack file, `Pulumi.<stack>.yaml`. Each sett
 table is a key of its own, written `k3s:<setting>`; those of the other tables are keys of the object
 that their title names.
 
+Secret values are keys of their own, encrypted in the stack file:
+
+- `k3s:operatorKey`, the private SSH key that steps on nodes use; without it the stack makes one:
+  `pulumi config set --secret k3s:operatorKey <FILE`.
+- `k3s:secrets`, values by name for settings of add-ons that say `{secret: NAME}`:
+  `pulumi config set --secret --path k3s:secrets.NAME`.
+
 A mistake is answered before anything is made, all mistakes together, each with what to write.
 
 Made from the models that check the settings: `python -m stacks.reference > docs/settings.md`.
