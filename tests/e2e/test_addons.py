@@ -1,0 +1,272 @@
+"""Add-ons on a cluster of this machine, by the lab's charts: installed, changed, taken away.
+
+The tests run in the order in which they stand: the last one takes the cluster away.
+"""
+
+import base64
+import gzip
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.addons.webhook import SCRIPTS
+from components.k3s import step
+from components.scripts import compose
+from tests import host
+from tests.conftest import K3sRelease
+from tests.e2e import secrets
+from tests.e2e.conftest import SETTINGS, working_in
+from tests.e2e.kubernetes import Kubectl
+from tests.e2e.workspace import Made, Workspace
+
+pytestmark = pytest.mark.nodes
+
+STACK = "k3saddons"
+SERVER = f"k3s-{STACK}-server-1"
+WEBHOOK_SECONDS = 20
+METALLB: dict[str, Any] = {
+    "pools": {"main": {"addresses": ["10.130.255.200-10.130.255.250"]}},
+    "values": {"webhookDelaySeconds": WEBHOOK_SECONDS},
+}
+LIB = Path(step.__file__).with_name("scripts") / "lib.sh"
+CERT_MANAGER: dict[str, Any] = {}
+PROMETHEUS: dict[str, Any] = {"dashboards": {}}
+ALL = {"metallb": METALLB, "certManager": CERT_MANAGER, "prometheus": PROMETHEUS}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster with MetalLB, and what was noticed while it was made."""
+
+    workspace: Workspace
+    up: Made
+    kubectl: Kubectl
+    before: host.Facts
+
+    def addons(self, **chosen: object) -> Made:
+        """`make up` with these add-ons, and no others."""
+        self.workspace.configure(addons=chosen)
+        made = self.workspace.make("up")
+        assert made.code == 0, made.text
+        return made
+
+    def releases(self) -> dict[str, tuple[str, str, int]]:
+        """Chart, state and revision of each release, by its own Secrets."""
+        owned = ["get", "secrets", "--all-namespaces", "--selector", "owner=helm"]
+        newest: dict[str, tuple[str, str, int]] = {}
+        for item in self.kubectl.json(*owned)["items"]:
+            labels, namespace = item["metadata"]["labels"], item["metadata"]["namespace"]
+            found = (namespace, labels["status"], int(labels["version"]))
+            newest[labels["name"]] = max(
+                newest.get(labels["name"], found), found, key=lambda f: f[2]
+            )
+        return newest
+
+    def version(self, name: str) -> str:
+        """What changes with each change of an object of MetalLB's."""
+        found = self.kubectl.json("get", name, "--namespace", "metallb-system")
+        return str(found["metadata"]["resourceVersion"])
+
+    def boots(self) -> dict[str, str]:
+        """What changes when a node is started anew, or its k3s is."""
+        started = ["systemctl", "show", "--property=ActiveEnterTimestamp", "k3s", "k3s-agent"]
+        nodes = [SERVER, f"k3s-{STACK}-agent-1"]
+        return {
+            node: f"{_podman('inspect', '--format', '{{.Id}} {{.State.StartedAt}}', node)}"
+            f"{_podman('exec', node, *started)}"
+            for node in nodes
+        }
+
+
+def _podman(*words: str) -> str:
+    run = subprocess.run(["podman", *words], capture_output=True, text=True, check=True)
+    return run.stdout
+
+
+def passwords(cluster: Cluster) -> dict[str, str]:
+    """What the stack made for the add-ons, as their Secrets in the cluster hold it."""
+    held = cluster.kubectl.json("get", "secret/grafana-admin", "--namespace", "monitoring")
+    password = base64.b64decode(held["data"]["admin-password"]).decode()
+    assert len(password) >= 32
+    return {"Grafana's": password}
+
+
+def counts(made: Made) -> dict[str, int]:
+    """What an up's summary counts, without what it left as it was."""
+    told = re.search(r"^up done: (.*); [\d.]+ s$", made.text, re.MULTILINE)
+    assert told, made.text
+    found = {what: int(n) for n, what in (part.split(" ", 1) for part in told[1].split(", "))}
+    found.pop("unchanged", None)
+    return found
+
+
+@pytest.fixture(scope="module")
+def cluster(request: pytest.FixtureRequest, k3s_release: K3sRelease) -> Iterator[Cluster]:
+    settings = SETTINGS | {
+        "groups": {
+            "server": {"role": "server", "count": 1},
+            "agent": {"role": "agent", "count": 1},
+        },
+        "local": {"privateCidr": "10.129.0.0/16", "publicCidr": "10.130.0.0/16"},
+        "addons": {"metallb": METALLB},
+    }
+    with working_in(Workspace(STACK, settings), request) as workspace:
+        before = host.facts()
+        up = workspace.make("up", CHARTS="lab")
+        assert up.code == 0, up.text
+        kubeconfig = workspace.state / "kubeconfig" / f"{STACK}.yaml"
+        yield Cluster(workspace, up, Kubectl(k3s_release.folder / "k3s", kubeconfig), before)
+
+
+def test_the_release_is_deployed_and_its_objects_are_in_force(cluster: Cluster) -> None:
+    assert cluster.releases() == {"metallb": ("metallb-system", "deployed", 1)}
+    pool = cluster.kubectl.json("get", "ipaddresspools", "main", "-n", "metallb-system")
+    assert pool["spec"] == {"addresses": METALLB["pools"]["main"]["addresses"], "autoAssign": True}
+    advertised = cluster.kubectl.json("get", "l2advertisements", "all", "-n", "metallb-system")
+    assert advertised["spec"] == {"ipAddressPools": ["main"]}
+
+
+def test_a_webhook_that_refuses_for_20_s_is_passed_once_and_within_60_s(cluster: Cluster) -> None:
+    done = re.findall(r"create .*-metallb-webhook done ([\d.]+) s", cluster.up.text)
+    print(f"the webhook's step took {done[0]} s")
+    # Less than its own seconds by what passes from the pod's start to the release's being deployed.
+    assert [WEBHOOK_SECONDS / 2 < float(seconds) <= 60 for seconds in done] == [True]
+    assert cluster.up.text.count("webhook: the webhook answers") == 1
+    # The objects are made at the first attempt: it is the step that waits.
+    assert "Retry" not in cluster.up.text
+    logs = cluster.kubectl("logs", "deployment/metallb-webhook", "-n", "metallb-system")
+    assert f"in {WEBHOOK_SECONDS} s" in logs
+
+
+def test_a_second_up_changes_nothing(cluster: Cluster) -> None:
+    again = cluster.addons(metallb=METALLB)
+    assert counts(again) == {}, again.text
+    assert "charts: lab (what the stack was made with)" in again.text
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("10.130.255.256/32", "neither a CIDR nor a range"),
+        ("10.130.255.9-10.130.255.300", "neither a CIDR nor a range"),
+    ],
+)
+def test_an_address_that_the_api_refuses_is_told_at_once_in_its_words(
+    cluster: Cluster, address: str, words: str
+) -> None:
+    pool = {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "IPAddressPool",
+        "metadata": {"name": "wrong", "namespace": "metallb-system"},
+        "spec": {"addresses": [address]},
+    }
+    variables = {"NODE": SERVER, "STEP": "webhook", "OBJECTS": yaml.safe_dump(pool)}
+    before = time.monotonic()
+    run = subprocess.run(
+        ["podman", "exec", "--interactive", SERVER, "sh", "-s", "--", "create", "webhook"],
+        input=compose([LIB, SCRIPTS / "webhook.sh"], variables),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert time.monotonic() - before < 10
+    assert f"the API refuses what is to be made — The IPAddressPool {chr(34)}wrong" in run.stderr
+    assert words in run.stderr
+    assert cluster.kubectl.attempt("get", "ipaddresspool/wrong", "-n", "metallb-system").returncode
+
+
+def test_one_changed_value_upgrades_its_release_and_nothing_else(cluster: Cluster) -> None:
+    nodes, pool = cluster.boots(), cluster.version("ipaddresspool/main")
+    values = METALLB["values"] | {"speaker": {"logLevel": "debug"}}
+    changed = cluster.addons(metallb=METALLB | {"values": values})
+    assert counts(changed) == {"updated": 1}, changed.text
+    assert cluster.releases() == {"metallb": ("metallb-system", "deployed", 2)}
+    speaker = cluster.kubectl.json("get", "daemonset/metallb-speaker", "-n", "metallb-system")
+    (container,) = speaker["spec"]["template"]["spec"]["containers"]
+    assert {"name": "LOG_LEVEL", "value": "debug"} in container["env"]
+    assert (cluster.boots(), cluster.version("ipaddresspool/main")) == (nodes, pool)
+
+
+def test_further_add_ons_come_in_beside_it(cluster: Cluster) -> None:
+    nodes = cluster.boots()
+    with secrets.ArgumentWatch() as watch:
+        more = cluster.addons(**ALL)
+    print(more.text)
+    assert set(counts(more)) == {"created", "updated"}, more.text
+    assert cluster.releases() == {
+        "metallb": ("metallb-system", "deployed", 3),  # its value is as it was
+        "cert-manager": ("cert-manager", "deployed", 1),
+        "prometheus": ("monitoring", "deployed", 1),
+    }
+    issuer = cluster.kubectl.json("get", "clusterissuer/self-signed")
+    assert issuer["spec"] == {"selfSigned": {}}
+    assert cluster.boots() == nodes
+    assert secrets.in_texts(passwords(cluster), {a: a for a in watch.seen}) == []
+    assert counts(cluster.addons(**ALL)) == {}
+
+
+def test_a_changed_setting_of_one_upgrades_one_of_three(cluster: Cluster) -> None:
+    before = cluster.releases()
+    changed = cluster.addons(**ALL | {"prometheus": PROMETHEUS | {"retention": "11d"}})
+    assert counts(changed) == {"updated": 1}, changed.text
+    after = cluster.releases()
+    assert after.pop("prometheus") == ("monitoring", "deployed", 2)
+    assert after == {name: found for name, found in before.items() if name != "prometheus"}
+
+
+def test_grafanas_password_is_nowhere_in_clear(cluster: Cluster) -> None:
+    known = passwords(cluster)
+    cluster.workspace.configure(addons=ALL)
+    texts = {"preview": cluster.workspace.make("preview").text}
+    texts["outputs"] = cluster.workspace.make("outputs").text
+    texts |= {f"make, {n}": text for n, text in enumerate(cluster.workspace.said)}
+    assert secrets.in_texts(known, texts) == []
+    files = [file for file in cluster.workspace.state.rglob("*") if file.is_file()]
+    assert cluster.workspace.state / "backend" in {file.parents[3] for file in files}
+    assert secrets.in_files(known, files) == []
+    held = ["get", "secret", "--namespace", "monitoring", "--selector", "owner=helm"]
+    for item in cluster.kubectl.json(*held)["items"]:
+        manifest = gzip.decompress(base64.b64decode(base64.b64decode(item["data"]["release"])))
+        assert secrets.in_texts(known, {"release": manifest.decode()}) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "release", "namespace", "objects"),
+    [
+        ("metallb", "metallb", "metallb-system", "crd/ipaddresspools.metallb.io"),
+        ("certManager", "cert-manager", "cert-manager", "clusterissuer/self-signed"),
+        ("prometheus", "prometheus", "monitoring", "clusterrole/grafana-configmaps"),
+    ],
+)
+def test_a_key_that_is_removed_takes_its_add_on_along_and_no_other(
+    cluster: Cluster, key: str, release: str, namespace: str, objects: str
+) -> None:
+    nodes, before = cluster.boots(), cluster.addons(**ALL) and cluster.releases()
+    gone = cluster.addons(**{name: chosen for name, chosen in ALL.items() if name != key})
+    print(gone.text)
+    assert set(counts(gone)) == {"deleted"}, gone.text
+    after = cluster.releases()
+    assert after == {name: found for name, found in before.items() if name != release}
+    for what in (f"namespace/{namespace}", objects):
+        assert "NotFound" in cluster.kubectl.attempt("get", what).stderr
+    assert cluster.boots() == nodes
+
+
+def test_all_of_them_go_with_the_cluster_in_one_destroy(cluster: Cluster) -> None:
+    cluster.addons(**ALL)
+    started = time.monotonic()
+    gone = cluster.workspace.make("destroy")
+    print(f"destroyed in {time.monotonic() - started:.1f} s")
+    assert gone.code == 0, gone.text
+    # What is in the cluster goes with it: nothing is uninstalled first.
+    assert time.monotonic() - started < 60
+    assert host.differences(cluster.before, host.facts()) == []

@@ -1,0 +1,185 @@
+"""The stand-ins for charts take the program's values, and refuse what the real charts lack."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.addons import cert_manager, metallb, prometheus
+from components.addons.kinds import KINDS
+from components.addons.prometheus_values import chart_values as prometheus_values
+from lab.charts import build
+from lab.helm.build import ensure as helm
+
+METALLB = {"pools": {"main": {"addresses": ["10.0.0.0/28"]}}}
+PEER = {"address": "10.0.0.1", "asn": 64500}
+BGP = {**METALLB, "mode": "bgp", "bgp": {"asn": 64512, "peers": {"tor": PEER}}}
+ACME = {"letsEncrypt": {"email": "ops@company.tld"}}
+RECEIVER = {"slack_configs": [{"channel": "#ops", "api_url": {"secret": "slack"}}]}
+STORED = {"storage": {"storageClass": "fast"}, "alertmanager": {"receivers": {"team": RECEIVER}}}
+
+
+def metallb_values(written: Mapping[str, Any]) -> dict[str, Any]:
+    return metallb.chart_values(metallb.MetallbSettings.model_validate(written))
+
+
+def cert_manager_values(written: Mapping[str, Any]) -> dict[str, Any]:
+    return cert_manager.chart_values(cert_manager.CertManagerSettings.model_validate(written))
+
+
+def monitoring_values(written: Mapping[str, Any]) -> dict[str, Any]:
+    return prometheus_values(prometheus.PrometheusSettings.model_validate(written))
+
+
+# Chart, and the program's values for it.
+GIVEN = {
+    "metallb, layer 2": ("metallb-0.16.1", metallb_values(METALLB)),
+    "metallb, BGP": ("metallb-0.16.1", metallb_values(BGP)),
+    "cert-manager": ("cert-manager-v1.21.1", cert_manager_values({})),
+    "cert-manager, Let's Encrypt": ("cert-manager-v1.21.1", cert_manager_values(ACME)),
+    "Prometheus": ("kube-prometheus-stack-88.5.3", monitoring_values({})),
+    "Prometheus, all of it": ("kube-prometheus-stack-88.5.3", monitoring_values(STORED)),
+}
+
+
+@pytest.fixture(scope="module")
+def packed() -> Path:
+    return build.ensure()
+
+
+def template(
+    file: Path, values: Mapping[str, Any], home: Path
+) -> "subprocess.CompletedProcess[str]":
+    """What the chart makes of the values."""
+    given = home / "values.yaml"
+    given.write_text(yaml.safe_dump(dict(values)))
+    folders = {f"HELM_{kind}_HOME": str(home / kind) for kind in ("CACHE", "CONFIG", "DATA")}
+    return subprocess.run(
+        [str(helm()), "template", "it", str(file), "--namespace", "here", "--values", str(given)],
+        env={**os.environ, **folders},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def objects(file: Path, values: Mapping[str, Any], home: Path) -> list[dict[str, Any]]:
+    run = template(file, values, home)
+    assert run.returncode == 0, run.stderr
+    return [found for found in yaml.safe_load_all(run.stdout) if found]
+
+
+def paths(values: Mapping[str, Any], *before: str) -> list[tuple[str, ...]]:
+    """The objects within values that the program sets keys of, the values themselves first."""
+    found: list[tuple[str, ...]] = [before]
+    for key, value in values.items():
+        if isinstance(value, Mapping) and key not in FREE:
+            found += paths(value, *before, key)
+    return found
+
+
+# Keys of these are what a user writes, or a Kubernetes object's.
+FREE = {"storageSpec", "storage", "dashboardProviders", "dashboards"}
+
+
+@pytest.mark.parametrize("case", GIVEN)
+def test_the_programs_values_are_taken(packed: Path, tmp_path: Path, case: str) -> None:
+    chart, values = GIVEN[case]
+    assert objects(packed / f"{chart}.tgz", values, tmp_path)
+
+
+@pytest.mark.parametrize("case", ["metallb, BGP", "cert-manager", "Prometheus, all of it"])
+def test_a_key_that_the_real_chart_lacks_is_refused_wherever_the_program_sets_one(
+    packed: Path, tmp_path: Path, case: str
+) -> None:
+    chart, values = GIVEN[case]
+    for path in paths(values):
+        wrong: dict[str, Any] = {"misspelt": True}
+        for key in reversed(path):
+            wrong = {key: wrong}
+        run = template(packed / f"{chart}.tgz", wrong, tmp_path)
+        assert run.returncode != 0, f"{case}: {'.'.join(path)}.misspelt"
+        assert "misspelt" in run.stderr
+
+
+@pytest.mark.parametrize("key", ["metallb", "certManager", "prometheus"])
+def test_the_versions_are_those_that_the_program_pins(packed: Path, key: str) -> None:
+    pinned = {
+        "metallb": metallb.MetallbSettings.model_fields["version"].default,
+        "certManager": cert_manager.CertManagerSettings.model_fields["version"].default,
+        "prometheus": prometheus.PrometheusSettings.model_fields["version"].default,
+    }
+    for chart in KINDS[key].charts:
+        assert (packed / f"{chart.name}-{pinned[key]}.tgz").is_file()
+
+
+def test_the_webhooks_delay_is_a_value(packed: Path, tmp_path: Path) -> None:
+    values = {"webhookDelaySeconds": 20}
+    made = objects(packed / "metallb-0.16.1.tgz", values, tmp_path)
+    pods = {o["metadata"]["name"]: o["spec"] for o in made if o["kind"] == "Deployment"}
+    (container,) = pods["metallb-webhook"]["template"]["spec"]["containers"]
+    assert "--after=20" in container["args"]
+    # Ready before it listens: so the release is deployed while nobody answers yet.
+    assert "readinessProbe" not in container
+
+
+def test_frr_comes_with_bgp_alone(packed: Path, tmp_path: Path) -> None:
+    def workloads(case: str) -> set[str]:
+        chart, values = GIVEN[case]
+        made = objects(packed / f"{chart}.tgz", values, tmp_path)
+        return {o["metadata"]["name"] for o in made if o["kind"] == "DaemonSet"}
+
+    assert workloads("metallb, layer 2") == {"metallb-speaker"}
+    assert workloads("metallb, BGP") == {"metallb-speaker", "metallb-frr-k8s"}
+
+
+def test_pods_do_not_start_without_the_secrets_that_the_program_makes(
+    packed: Path, tmp_path: Path
+) -> None:
+    chart, values = GIVEN["Prometheus, all of it"]
+    made = objects(packed / f"{chart}.tgz", values, tmp_path)
+    mounted = {
+        volume["secret"]["secretName"]
+        for o in made
+        if o["kind"] == "Deployment"
+        for volume in o["spec"]["template"]["spec"].get("volumes", ())
+    }
+    assert mounted == {"grafana-admin", "alertmanager-config"}
+
+
+def test_all_images_are_the_labs(packed: Path, tmp_path: Path) -> None:
+    for chart, values in GIVEN.values():
+        for made in objects(packed / f"{chart}.tgz", values, tmp_path):
+            pod = made.get("spec", {}).get("template", {}).get("spec", {})
+            for container in pod.get("containers", ()):
+                assert container["image"] == "docker.io/lab/http-echo:1"
+                assert container["imagePullPolicy"] == "IfNotPresent"
+
+
+def test_they_are_packed_once(packed: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in packed.iterdir()}
+    assert build.ensure() == packed
+    assert {file: file.stat().st_mtime_ns for file in packed.iterdir()} == before
+    assert {file.name for file in before} == {build.packed_name(c) for c in build.charts()}
+
+
+def test_a_chart_that_helm_does_not_take_is_told_in_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "charts"
+    (broken / "wrong" / "templates").mkdir(parents=True)
+    (broken / "wrong" / "Chart.yaml").write_text("apiVersion: v2\nname: wrong\nversion: one\n")
+    (broken / build.LIBRARY).mkdir()
+    (broken / "build.py").write_text("")
+    monkeypatch.setattr(build, "HERE", broken)
+    monkeypatch.setattr(build, "__file__", str(broken / "build.py"))
+    monkeypatch.setattr(build, "cache_folder", lambda: tmp_path / "cache")
+
+    with pytest.raises(build.BuildError, match=r"wrong cannot be packed — Helm: .*version"):
+        build.ensure()
+
+    assert [file.name for file in (tmp_path / "cache" / "charts").iterdir()] == ["build.lock"]
