@@ -152,14 +152,13 @@ def release(
     from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
     version = getattr(settings, chart.setting)
-    file = site.charts.file(chart, version)
-    repository = site.charts.url or chart.repository
+    where, repository = _from(site.charts, chart, version)
     return Release(
         f"{site.cluster}-{name}",
         name=name,
-        chart=str(file) if file else chart.name,
+        chart=where,
         version=version,
-        repository_opts=None if file else RepositoryOptsArgs(repo=repository),
+        repository_opts=RepositoryOptsArgs(repo=repository) if repository else None,
         namespace=into.metadata.name,
         values=merged(values, getattr(settings, chart.values)),
         timeout=_RELEASE_SECONDS,
@@ -167,6 +166,16 @@ def release(
         cleanup_on_fail=True,
         opts=site.options(parent, after),
     )
+
+
+def _from(charts: ChartSource, chart: Chart, version: str) -> tuple[str, str | None]:
+    """What Helm is told: a file, an address in a registry, or a name and its repository."""
+    if file := charts.file(chart, version):
+        return str(file), None
+    repository = charts.url or chart.repository
+    if repository.startswith("oci://"):
+        return f"{repository.rstrip('/')}/{chart.name}", None
+    return chart.name, repository
 
 
 def custom(

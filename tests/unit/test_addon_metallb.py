@@ -48,6 +48,26 @@ def test_the_chart_is_pinned_and_k3s_own_balancer_is_off(dev: Recording) -> None
     assert "servicelb" in dev.resources["dev-server-1-install"].inputs["stdin"]
 
 
+@pytest.mark.parametrize(
+    ("source", "chart", "repository"),
+    [
+        ({"from": "mirror", "url": "https://charts.example"}, "metallb", "https://charts.example"),
+        (
+            {"from": "mirror", "url": "oci://registry.example/charts"},
+            "oci://registry.example/charts/metallb",
+            None,
+        ),
+    ],
+)
+def test_charts_come_from_a_mirror_of_either_kind(
+    source: dict[str, str], chart: str, repository: str | None
+) -> None:
+    recording = run_dev({"addons": {"charts": source, "metallb": {"pools": POOLS}}})
+    inputs = recording.resources["dev-metallb"].inputs
+    assert inputs["chart"] == chart
+    assert inputs.get("repositoryOpts") == (repository and {"repo": repository})
+
+
 def test_what_is_in_the_cluster_goes_with_the_cluster(dev: Recording) -> None:
     for name in ("dev-metallb", "dev-metallb-pool-main", "dev-metallb-system-namespace"):
         assert dev.resources[name].request.deletedWith.endswith("k3s:cluster:K3s::dev")

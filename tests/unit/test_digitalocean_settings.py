@@ -42,7 +42,7 @@ def opened(count: int) -> dict[str, object]:
         {"name": f"p{n}", "protocol": "udp", "ports": str(20000 + n), "from": ["198.51.100.0/24"]}
         for n in range(count)
     ]
-    return {"network": {"open": entries}}
+    return {"addons": None, "network": {"open": entries}}
 
 
 @pytest.mark.parametrize(
