@@ -99,7 +99,8 @@ def _is_range(text: str) -> bool:
     try:
         if not dash:
             ipaddress.ip_network(text)
-            return True
+            # Of a lone address or a netmask MetalLB's webhook says: invalid CIDR.
+            return text.partition("/")[2].isdigit()
         first, last = ipaddress.ip_address(low.strip()), ipaddress.ip_address(high.strip())
     except ValueError:
         return False

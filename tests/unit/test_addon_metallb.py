@@ -113,6 +113,16 @@ def test_values_of_ones_own_are_merged_last() -> None:
             {"pools": {"main": {"addresses": ["10.1.0.9-10.1.0.1"]}}},
             "addons.metallb.pools.main.addresses: 10.1.0.9-10.1.0.1 — neither a CIDR nor a range",
         ),
+        (
+            "dev",
+            {"pools": {"main": {"addresses": ["10.1.0.9"]}}},
+            "addons.metallb.pools.main.addresses: 10.1.0.9 — neither a CIDR nor a range",
+        ),
+        (
+            "dev",
+            {"pools": {"main": {"addresses": ["10.1.0.0/255.255.255.0"]}}},
+            "addons.metallb.pools.main.addresses: 10.1.0.0/255.255.255.0 — neither a CIDR",
+        ),
         ("dev", {"pools": POOLS, "mode": "bgp"}, "addons.metallb.bgp: nothing — mode is bgp"),
         ("dev", {"pools": POOLS, "bgp": BGP}, "addons.metallb.bgp: an object — mode is l2"),
         ("dev", {"pools": POOLS, "vlaues": {}}, "addons.metallb.vlaues: {} — there is no such"),
