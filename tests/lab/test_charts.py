@@ -4,14 +4,16 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
-from components.addons import cert_manager, metallb, prometheus
+from components.addons import cert_manager, metallb, prometheus, rook_values
 from components.addons.kinds import KINDS
 from components.addons.prometheus_values import chart_values as prometheus_values
+from components.addons.rook_settings import RookSettings
+from components.addons.settings import Addons
 from lab.charts import build
 from lab.helm.build import ensure as helm
 
@@ -35,6 +37,11 @@ def monitoring_values(written: Mapping[str, Any]) -> dict[str, Any]:
     return prometheus_values(prometheus.PrometheusSettings.model_validate(written))
 
 
+ROOK = RookSettings.model_validate(
+    {"filesystem": True, "objectStore": True, "nfs": True, "replicas": 1}
+)
+DISKS = {"node-1": ["/dev/sdb"], "node-2": ["/dev/sdb", "/dev/sdc"]}
+
 # Chart, and the program's values for it.
 GIVEN = {
     "metallb, layer 2": ("metallb-0.16.1", metallb_values(METALLB)),
@@ -43,6 +50,9 @@ GIVEN = {
     "cert-manager, Let's Encrypt": ("cert-manager-v1.21.1", cert_manager_values(ACME)),
     "Prometheus": ("kube-prometheus-stack-88.5.3", monitoring_values({})),
     "Prometheus, all of it": ("kube-prometheus-stack-88.5.3", monitoring_values(STORED)),
+    "Rook's operator": ("rook-ceph-v1.20.6", rook_values.operator_values(ROOK)),
+    "Rook's cluster": ("rook-ceph-cluster-v1.20.6", rook_values.cluster_values(ROOK, DISKS)),
+    "Ceph's drivers": ("ceph-csi-drivers-1.0.4", rook_values.csi_values(ROOK)),
 }
 
 
@@ -83,7 +93,7 @@ def paths(values: Mapping[str, Any], *before: str) -> list[tuple[str, ...]]:
 
 
 # Keys of these are what a user writes, or a Kubernetes object's.
-FREE = {"storageSpec", "storage", "dashboardProviders", "dashboards"}
+FREE = {"storageSpec", "storage", "dashboardProviders", "dashboards", "cephClusterSpec"}
 
 
 @pytest.mark.parametrize("case", GIVEN)
@@ -92,7 +102,13 @@ def test_the_programs_values_are_taken(packed: Path, tmp_path: Path, case: str) 
     assert objects(packed / f"{chart}.tgz", values, tmp_path)
 
 
-@pytest.mark.parametrize("case", ["metallb, BGP", "cert-manager", "Prometheus, all of it"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        *("metallb, BGP", "cert-manager", "Prometheus, all of it"),
+        *("Rook's operator", "Rook's cluster", "Ceph's drivers"),
+    ],
+)
 def test_a_key_that_the_real_chart_lacks_is_refused_wherever_the_program_sets_one(
     packed: Path, tmp_path: Path, case: str
 ) -> None:
@@ -106,15 +122,18 @@ def test_a_key_that_the_real_chart_lacks_is_refused_wherever_the_program_sets_on
         assert "misspelt" in run.stderr
 
 
-@pytest.mark.parametrize("key", ["metallb", "certManager", "prometheus"])
+@pytest.mark.parametrize("key", ["metallb", "certManager", "prometheus", "rook"])
 def test_the_versions_are_those_that_the_program_pins(packed: Path, key: str) -> None:
-    pinned = {
-        "metallb": metallb.MetallbSettings.model_fields["version"].default,
-        "certManager": cert_manager.CertManagerSettings.model_fields["version"].default,
-        "prometheus": prometheus.PrometheusSettings.model_fields["version"].default,
-    }
+    (settings,) = [
+        kind for kind in get_args(Addons.model_fields[FIELDS[key]].annotation) if kind is not None
+    ][:1]
     for chart in KINDS[key].charts:
-        assert (packed / f"{chart.name}-{pinned[key]}.tgz").is_file()
+        pinned = settings.model_fields[chart.setting].default
+        assert (packed / f"{chart.name}-{pinned}.tgz").is_file()
+
+
+# The fields of the keys.
+FIELDS = {field.alias or name: name for name, field in Addons.model_fields.items()}
 
 
 def test_the_webhooks_delay_is_a_value(packed: Path, tmp_path: Path) -> None:
@@ -149,6 +168,16 @@ def test_pods_do_not_start_without_the_secrets_that_the_program_makes(
         for volume in o["spec"]["template"]["spec"].get("volumes", ())
     }
     assert mounted == {"grafana-admin", "alertmanager-config"}
+
+
+def test_each_disk_has_a_daemon_on_its_node(packed: Path, tmp_path: Path) -> None:
+    chart, values = GIVEN["Rook's cluster"]
+    made = objects(packed / f"{chart}.tgz", values, tmp_path)
+    daemons = [o for o in made if o["metadata"].get("labels", {}).get("app") == "rook-ceph-osd"]
+    pods = [o["spec"]["template"]["spec"] for o in daemons]
+    assert [pod["nodeSelector"]["kubernetes.io/hostname"] for pod in pods] == [
+        *("node-1", "node-2", "node-2"),
+    ]
 
 
 def test_all_images_are_the_labs(packed: Path, tmp_path: Path) -> None:

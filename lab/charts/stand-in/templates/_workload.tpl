@@ -2,7 +2,7 @@
 A workload of the lab's image, ready as soon as it answers: (dict "root" . "kind" "Deployment" or
 "DaemonSet" "name" NAME). Optional: "replicas"; "environment", a map by which a value of the chart
 reaches the pods; "secrets", the names of Secrets that must be there, as real pods would not start
-without them.
+without them; "labels", of the workload itself; "node", where its pods run.
 */ -}}
 {{- define "stand-in.workload" -}}
 apiVersion: apps/v1
@@ -11,6 +11,7 @@ metadata:
   name: {{ .name }}
   namespace: {{ .root.Release.Namespace }}
   labels: {{- include "stand-in.labels" . | nindent 4 }}
+    {{- with .labels }}{{ toYaml . | nindent 4 }}{{ end }}
 spec:
   {{- if hasKey . "replicas" }}
   replicas: {{ .replicas }}
@@ -22,6 +23,9 @@ spec:
       labels: {{- include "stand-in.labels" . | nindent 8 }}
     spec:
       automountServiceAccountToken: false
+      {{- with .node }}
+      nodeSelector: {kubernetes.io/hostname: {{ . }}}
+      {{- end }}
       containers:
         - name: echo
           image: docker.io/lab/http-echo:1
