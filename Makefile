@@ -1,5 +1,6 @@
 # Every command sets up what it needs, says so in a line, and is quick when it is there.
-# What can be said: STACK=<name> (dev), ENGINE=pulumi|pinned|lab, K3S=release|lab, ARGS=<further words>.
+# What can be said: STACK=<name> (dev), ENGINE=pulumi|pinned|lab, K3S=release|lab,
+# CHARTS=repository|lab, ARGS=<further words>.
 STACK ?= dev
 export STACK
 
