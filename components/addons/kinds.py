@@ -69,6 +69,8 @@ KINDS: Mapping[str, Kind] = {
         component=prometheus.Prometheus,
         problems=prometheus.problems,
         charts=(prometheus.CHART,),
+        # Nodes take no pods before their network, and with a cloud's controller before that.
+        after=("cni", "cloudController"),
         profiles=("prometheus",),
         stores=lambda settings: settings.storage is not None,
     ),

@@ -1,0 +1,54 @@
+"""Objects that add-ons make without a chart, as a real API server takes them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from components.addons.network_policies import NamespacePolicies, objects
+from lab.engine.values import secret
+from tests.lab.kubernetes_cluster import Cluster
+from tests.lab.plugin_host import Plugin, running
+
+pytestmark = pytest.mark.nodes
+
+NAMESPACE = "kubernetes:core/v1:Namespace"
+POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+SHOP = "closed-shop"
+
+
+@pytest.fixture(scope="module")
+def plugin(cluster: Cluster) -> Iterator[Plugin]:
+    with running("kubernetes") as started:
+        started.configure({"kubeconfig": secret(cluster.kubeconfig)})
+        own = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SHOP}}
+        state = started.make(NAMESPACE, own)
+        yield started
+        started.delete(NAMESPACE, state, SHOP)
+
+
+def stored(cluster: Cluster) -> dict[str, Any]:
+    found = cluster.get("networkpolicies", "--namespace", SHOP)
+    items = found["items"] if found else []
+    return {item["metadata"]["name"]: item["spec"] for item in items}
+
+
+def test_policies_are_kept_as_they_were_written(plugin: Plugin, cluster: Cluster) -> None:
+    written = objects(SHOP, NamespacePolicies(within=True))
+    made = {name: plugin.make(POLICY, body) for name, body in written.items()}
+    assert stored(cluster) == {name: body["spec"] for name, body in written.items()}
+    for name, state in made.items():
+        plugin.delete(POLICY, state, f"{SHOP}/{name}")
+    assert stored(cluster) == {}
+
+
+def test_the_clusters_dns_has_the_labels_that_the_policy_names(cluster: Cluster) -> None:
+    (rule,) = objects(SHOP, NamespacePolicies())["allow-dns"]["spec"]["egress"]
+    (to,) = rule["to"]
+    labels = [
+        ",".join(f"{key}={value}" for key, value in to[part]["matchLabels"].items())
+        for part in ("namespaceSelector", "podSelector")
+    ]
+    namespaces = cluster.names("namespaces", "--selector", labels[0])
+    assert namespaces == {"namespace/kube-system"}
+    assert cluster.names("pods", "--namespace", "kube-system", "--selector", labels[1])
