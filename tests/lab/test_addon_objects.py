@@ -22,9 +22,8 @@ def plugin(cluster: Cluster) -> Iterator[Plugin]:
     with running("kubernetes") as started:
         started.configure({"kubeconfig": secret(cluster.kubeconfig)})
         own = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SHOP}}
-        state = started.make(NAMESPACE, own)
+        started.make(NAMESPACE, own)  # it goes with the cluster
         yield started
-        started.delete(NAMESPACE, state, SHOP)
 
 
 def stored(cluster: Cluster) -> dict[str, Any]:
