@@ -28,26 +28,47 @@ class Choice:
     why: str
 
 
-def choose(stack: StackFile, made_with: str | None) -> Choice:
-    """CHARTS= decides, else what made the stack, else whether the repositories can be reached."""
-    forced = os.environ.get("CHARTS")
-    if forced not in (None, "", *_SOURCES):
+def choose(stack: StackFile, made_with: str | None, k3s: str) -> Choice:
+    """CHARTS= decides, else what made the stack, else whether the repositories can be reached.
+
+    `k3s` is where the stack's k3s comes from. Raises ToolError for the lab's charts on another k3s
+    than the lab's, which alone has their image.
+    """
+    choice = _choice(stack, made_with)
+    if choice.source == "lab" and k3s != "lab":
         raise ToolError(
-            f"CHARTS={forced}", "there are no such charts", "write CHARTS=repository or CHARTS=lab"
+            f"the lab's charts ({choice.why}) on a k3s that is not the lab's ({k3s})",
+            "their image is in the lab's k3s alone",
+            "write CHARTS=repository, or K3S=lab, or charts: {from: mirror, url: …} in addons",
         )
-    if forced == "lab" and not stack.is_local:
+    return choice
+
+
+def forced(stack: StackFile) -> str | None:
+    """What CHARTS= says. Raises ToolError for what there is not, and for the lab's on a cloud."""
+    asked = os.environ.get("CHARTS")
+    if asked not in (None, "", *_SOURCES):
+        raise ToolError(
+            f"CHARTS={asked}", "there are no such charts", "write CHARTS=repository or CHARTS=lab"
+        )
+    if asked == "lab" and not stack.is_local:
         raise ToolError(
             f"CHARTS=lab for a stack on {stack.platform}",
             "the lab's charts are stand-ins, for clusters on this machine",
             "leave CHARTS= out",
         )
+    return asked or None
+
+
+def _choice(stack: StackFile, made_with: str | None) -> Choice:
+    source = forced(stack)
     if not stack.is_local:
         return Choice("own", f"as {stack.path.name} says")
     wanted = list(chosen(stack))
     if not wanted:
         return Choice("none", "no add-on has a chart")
-    if forced:
-        return Choice(forced, f"CHARTS={forced}")
+    if source:
+        return Choice(source, f"CHARTS={source}")
     if "charts" in stack.object("addons"):
         return Choice("own", f"as {stack.path.name} says")
     if made_with in _SOURCES:

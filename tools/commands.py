@@ -133,7 +133,7 @@ def _begin(name: str, *, makes_nodes: bool = False, builds: bool = False) -> Ses
     state.refuse_own_backend(stack, where)
     if not stack.is_local:
         k3s_release.choose(stack, stored, None)  # refuses the lab's k3s
-        charts.choose(stack, None)  # and the lab's charts
+        charts.forced(stack)  # refuses the lab's charts
     if builds:
         mistakes.check(stack)
     made = state.recall(name, where)
@@ -162,7 +162,7 @@ def _sources(
     """Where k3s and the charts come from, and the settings that say so, once they are there."""
     k3s = k3s_release.choose(stack, stored, made.k3s)
     say(f"k3s: {k3s.source} ({k3s.why})")
-    helm = charts.choose(stack, made.charts)
+    helm = charts.choose(stack, made.charts, k3s.source)
     if helm.source != "none":
         say(f"charts: {helm.source} ({helm.why})")
     overrides = k3s_release.overrides(k3s, stack, stored) | charts.overrides(helm, stack)

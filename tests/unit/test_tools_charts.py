@@ -22,6 +22,10 @@ def stack(addons: object = METALLB, platform: str = "local") -> StackFile:
     return StackFile("dev", Path("Pulumi.dev.yaml"), {"config": config})
 
 
+def choose(stack: StackFile, made_with: str | None, k3s: str = "lab") -> Choice:
+    return charts.choose(stack, made_with, k3s)
+
+
 def publish_at(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """MetalLB's chart has its repository there."""
     kind = KINDS["metallb"]
@@ -50,7 +54,7 @@ def reachable(repository: ReleaseServer) -> ReleaseServer:
 
 @pytest.mark.usefixtures("reachable")
 def test_the_repositories_come_first() -> None:
-    assert charts.choose(stack(), None).source == "repository"
+    assert choose(stack(), None).source == "repository"
 
 
 def test_the_labs_are_taken_where_a_repository_cannot_be_reached(
@@ -59,14 +63,14 @@ def test_the_labs_are_taken_where_a_repository_cannot_be_reached(
     monkeypatch.delenv("CHARTS", raising=False)
     publish_at("http://127.0.0.1:1", monkeypatch)
 
-    chosen = charts.choose(stack(), None)
+    chosen = choose(stack(), None)
 
     assert chosen.source == "lab"
     assert chosen.why.startswith("metallb: 127.0.0.1 cannot be reached")
 
 
 def test_the_labs_are_taken_where_a_repository_has_no_index(repository: ReleaseServer) -> None:
-    chosen = charts.choose(stack(), None)
+    chosen = choose(stack(), None)
 
     assert chosen == Choice("lab", "metallb: its server answers 404 Not Found")
     assert repository.asked == ["/index.yaml"]
@@ -76,14 +80,14 @@ def test_the_labs_are_taken_where_a_repository_has_no_index(repository: ReleaseS
 def test_a_stack_keeps_the_charts_it_was_made_with(
     repository: ReleaseServer, made_with: str
 ) -> None:
-    assert charts.choose(stack(), made_with).source == made_with
+    assert choose(stack(), made_with).source == made_with
     assert repository.asked == []
 
 
 @pytest.mark.usefixtures("reachable")
 @pytest.mark.parametrize("made_with", ["none", "own"])
 def test_a_stack_that_had_none_of_either_chooses_anew(made_with: str) -> None:
-    assert charts.choose(stack(), made_with).source == "repository"
+    assert choose(stack(), made_with).source == "repository"
 
 
 @pytest.mark.parametrize("forced", ["lab", "repository"])
@@ -93,7 +97,7 @@ def test_charts_forces_it_even_on_a_stack_made_otherwise(
     monkeypatch.setenv("CHARTS", forced)
     other = {"lab": "repository", "repository": "lab"}[forced]
 
-    assert charts.choose(stack(), other) == Choice(forced, f"CHARTS={forced}")
+    assert choose(stack(), other) == Choice(forced, f"CHARTS={forced}")
     assert repository.asked == []
 
 
@@ -107,7 +111,7 @@ def test_nothing_is_asked_or_made_without_a_chart(
     monkeypatch.setenv("CHARTS", "lab")
     monkeypatch.setattr("tools.processes.build", lambda *_: pytest.fail("something is built"))
 
-    chosen = charts.choose(stack(addons), None)
+    chosen = choose(stack(addons), None)
 
     assert chosen.source == "none"
     assert charts.overrides(chosen, stack(addons)) == {}
@@ -117,7 +121,7 @@ def test_nothing_is_asked_or_made_without_a_chart(
 def test_a_source_that_the_stack_names_is_left_alone(repository: ReleaseServer) -> None:
     own = stack({**METALLB, "charts": {"from": "mirror", "url": "https://charts.test"}})
 
-    chosen = charts.choose(own, None)
+    chosen = choose(own, None)
 
     assert chosen == Choice("own", "as Pulumi.dev.yaml says")
     assert charts.overrides(chosen, own) == {}
@@ -125,7 +129,7 @@ def test_a_source_that_the_stack_names_is_left_alone(repository: ReleaseServer) 
 
 
 def test_a_stack_on_a_cloud_has_its_own(repository: ReleaseServer) -> None:
-    assert charts.choose(stack(platform="aws"), None).source == "own"
+    assert choose(stack(platform="aws"), None).source == "own"
     assert repository.asked == []
 
 
@@ -133,14 +137,21 @@ def test_the_labs_charts_never_go_to_a_cloud(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("CHARTS", "lab")
 
     with pytest.raises(ToolError, match="CHARTS=lab for a stack on aws"):
-        charts.choose(stack(platform="aws"), None)
+        choose(stack(platform="aws"), None)
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize("k3s", ["release", "own"])
+def test_the_labs_charts_need_the_labs_k3s_which_has_their_image(k3s: str) -> None:
+    with pytest.raises(ToolError, match="their image is in the lab's k3s alone"):
+        choose(stack(), None, k3s)
 
 
 def test_unknown_charts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARTS", "helm")
 
     with pytest.raises(ToolError, match="write CHARTS=repository or CHARTS=lab"):
-        charts.choose(stack(), None)
+        choose(stack(), None)
 
 
 @pytest.mark.parametrize("addons", [METALLB, '{"metallb": {"pools": {"main": {}}}}'])
