@@ -33,3 +33,12 @@ def test_values_are_read_as_pulumi_hands_them_to_the_program() -> None:
 def test_a_date_is_named_with_what_to_write() -> None:
     with pytest.raises(ToolError, match=r"2026-01-02 — YAML takes it for a date — write it in"):
         check(STAGING.replace("yes", "2026-01-02"))
+
+
+def test_secret_values_in_clear_are_told_of_without_being_shown() -> None:
+    with pytest.raises(ToolError) as caught:
+        check(STAGING.replace(", port: 22:22", "") + "  k3s:secrets: {slack: hunter2}\n")
+    assert "secrets: a value in clear — who reads the stack file could use them" in str(
+        caught.value
+    )
+    assert "hunter2" not in str(caught.value)
