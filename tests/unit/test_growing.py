@@ -18,11 +18,13 @@ BARN = {
     "address": "192.0.2.8",
     "hostKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
 }
-# What holds one list of addresses, by its nature: everything else has a resource for each address.
+# What holds one list of addresses or nodes, by its nature: everything else has a resource for each.
 LISTS = {
     "digitalocean:index/loadBalancer:LoadBalancer": {"firewall"},
     "digitalocean:index/firewall:Firewall": {"inboundRules"},
     "command:remote:Command": {"stdin"},
+    # Ceph is one cluster over the disks of all nodes.
+    "kubernetes:helm.sh/v3:Release": {"values"},
 }
 STACKS: dict[str, tuple[str, dict[str, Any]]] = {
     "staging": ("staging", {}),
@@ -105,7 +107,8 @@ def _assert_only(node: str, *, smaller: Recording, larger: Recording) -> None:
     assert own
     assert [urn for urn in own if node not in urn[1]] == []
     told = next(n for n in larger.outputs["nodes"] if n["name"] == node)
-    its_own = {*told["addresses"]["private"], *told["addresses"]["public"], *_sources(larger, node)}
+    addresses = (*told["addresses"]["private"], *told["addresses"]["public"])
+    its_own = {node, *addresses, *_sources(larger, node)}
     for urn, resource in few.items():
         _assert_same(urn, resource, many[urn], its_own)
 
@@ -118,7 +121,7 @@ def _assert_same(
     for key in {*few.inputs, *many.inputs}:
         old, new = few.inputs.get(key), many.inputs.get(key)
         if key in listed:
-            # The mere lists lose the node's addresses, and nothing else.
+            # The mere lists lose the node and its addresses, and nothing else.
             new, old = (_without(value, its_own) for value in (new, old))
         assert new == old, f"{where}: {key}"
     for option in ("protect", "provider", "deletedWith", "deleteBeforeReplace"):
@@ -139,15 +142,19 @@ def _without(value: Any, addresses: set[str]) -> Any:
 
 
 def _names(item: Any, addresses: set[str]) -> bool:
+    if isinstance(item, Mapping):
+        return item.get("name") in addresses
     if not isinstance(item, str):
         return False
     return item.removeprefix("ip:").partition("/")[0] in addresses
 
 
 def _text_without(text: str, addresses: set[str]) -> str:
-    """A firewall's text: `{ 192.0.2.1, 192.0.2.2 }` loses those addresses."""
+    """A firewall's text: `{ 192.0.2.1, 192.0.2.2 }` loses those addresses; Ceph's, its count."""
     lines = []
     for line in text.splitlines():
+        if line.startswith("DISKS="):
+            continue
         head, bracket, rest = line.partition("saddr { ")
         inner, closing, tail = rest.partition(" }")
         if bracket and closing:
