@@ -26,7 +26,9 @@ def overrides(
 ) -> dict[str, Any]:
     """Of stack "production": one server and one agent in two zones, or as given."""
     settings = {"region": "eu-central-1", "zones": ["a", "b"], "images": IMAGES, **(aws or {})}
-    return {"groups": groups, "aws": settings, "network": None, "protect": None, **others}
+    # Add-ons are other tests' matter.
+    plain = {"network": None, "protect": None, "addons": None}
+    return {"groups": groups, "aws": settings, **plain, **others}
 
 
 def run(

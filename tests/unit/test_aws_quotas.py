@@ -63,7 +63,7 @@ def mistakes(settings: dict[str, Any], **quotas: int) -> list[str]:
     overrides = aws_program.overrides(**settings)
     overrides["aws"]["quotas"] = quotas
     try:
-        parse("production", raw("production", overrides))
+        parse("production", raw("production", {"addons": None} | overrides))
     except SettingsError as error:
         return [str(problem) for problem in error.problems]
     return []
