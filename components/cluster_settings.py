@@ -152,7 +152,7 @@ def _facts(draft: Draft, nodes: list[Node]) -> firewall.Facts:
     access = draft.access or AccessSettings()
     network = draft.network or NetworkSettings()
     spans = topology.spans(nodes)
-    k3s = draft.k3s
+    k3s = draft.addons.k3s(draft.k3s) if draft.addons and draft.k3s else draft.k3s
     return firewall.Facts(
         servers=sum(node.role == "server" for node in nodes),
         ssh=access.ssh,

@@ -17,6 +17,7 @@ from components.addons import (
 )
 from components.addons.addon import STORAGE, AddonAsked
 from components.addons.charts import Chart
+from components.k3s.settings import K3sSettings
 from components.network import Profile
 from components.problems import Problem
 
@@ -25,18 +26,19 @@ from components.problems import Problem
 class Kind:
     """One add-on.
 
-    `after` are the add-ons that it waits for, where they are chosen. `profiles` are the rows of the
-    firewall that it needs, `disables` the packaged components of k3s that it takes the place of.
-    `stores` says of its settings whether they ask for volumes: then it waits for STORAGE too. `on`
-    says whether they choose it at all.
+    `after` are the add-ons that it waits for, where they are chosen. `disables` are the packaged
+    components of k3s that it takes the place of. The others are asked of its settings: `profiles`
+    are the rows of the firewall that it needs, `k3s` is k3s as it must be under it, `stores` says
+    whether it has volumes and waits for STORAGE too, `on` whether it is chosen at all.
     """
 
     component: Callable[..., pulumi.ComponentResource]
     problems: Callable[[Any, AddonAsked], Iterable[Problem]]
     charts: tuple[Chart, ...] = ()
     after: tuple[str, ...] = ()
-    profiles: tuple[Profile, ...] = ()
     disables: tuple[str, ...] = ()
+    profiles: Callable[[Any], tuple[Profile, ...]] = lambda _: ()
+    k3s: Callable[[Any, K3sSettings], K3sSettings] = lambda _, k3s: k3s
     stores: Callable[[Any], bool] = lambda _: False
     on: Callable[[Any], bool] = lambda _: True
 
@@ -50,7 +52,7 @@ KINDS: Mapping[str, Kind] = {
         component=metallb.Metallb,
         problems=metallb.problems,
         charts=(metallb.CHART,),
-        profiles=("metallb",),
+        profiles=lambda _: ("metallb",),
         disables=("servicelb",),
     ),
     "rook": Kind(
@@ -71,13 +73,13 @@ KINDS: Mapping[str, Kind] = {
         charts=(prometheus.CHART,),
         # Nodes take no pods before their network, and with a cloud's controller before that.
         after=("cni", "cloudController"),
-        profiles=("prometheus",),
+        profiles=lambda _: ("prometheus",),
         stores=lambda settings: settings.storage is not None,
     ),
     "ingress": Kind(
         component=ingress.Ingress,
         problems=ingress.problems,
-        profiles=("ingress",),
+        profiles=lambda _: ("ingress",),
         on=lambda settings: settings.enabled,
     ),
     "networkPolicies": Kind(

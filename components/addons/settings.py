@@ -77,10 +77,13 @@ class Addons(Settings):
 
     def profiles(self) -> tuple[Profile, ...]:
         """Rows of the firewall that the chosen add-ons need."""
-        return tuple(profile for key in self.chosen() for profile in KINDS[key].profiles)
+        asked = (KINDS[key].profiles(given) for key, given in self.chosen().items())
+        return tuple(dict.fromkeys(profile for profiles in asked for profile in profiles))
 
     def k3s(self, settings: K3sSettings) -> K3sSettings:
         """k3s as the chosen add-ons need it: without what they take the place of."""
+        for key, given in self.chosen().items():
+            settings = KINDS[key].k3s(given, settings)
         disable = [part for name, part in PACKAGED.items() if not getattr(self, name)]
         if self.ingress is not None and not self.ingress.enabled:
             disable.append(ingress.PACKAGED)
