@@ -28,7 +28,7 @@ class Pool(Settings):
     """Addresses to give away."""
 
     addresses: tuple[str, ...] = Field(
-        min_length=1, description="CIDRs or ranges, such as [10.121.255.200-10.121.255.250]"
+        min_length=1, description="CIDRs or ranges, such as [10.121.0.2-10.121.0.9]"
     )
     auto_assign: bool = Field(
         default=True, description="false: only for Services that ask for the pool or an address"
@@ -59,7 +59,7 @@ class MetallbSettings(AddonSettings):
     version: str = Field(default="0.16.1", description="version of the chart, such as 0.16.1")
     pools: Mapping[str, Pool] = Field(
         min_length=1,
-        description="pools by name: main: {addresses: [10.121.255.200-10.121.255.250]}",
+        description="pools by name: main: {addresses: [10.121.0.2-10.121.0.9]}",
     )
     mode: Literal["l2", "bgp"] = Field(default="l2", description="l2 or bgp")
     bgp: Bgp | None = Field(
@@ -83,7 +83,7 @@ def problems(settings: MetallbSettings, asked: AddonAsked) -> Iterator[Problem]:
                     key=f"addons.metallb.pools.{name}.addresses",
                     given=text,
                     why="neither a CIDR nor a range",
-                    write="write 10.121.255.0/28, or 10.121.255.200-10.121.255.250",
+                    write="write 10.121.0.4/30, or 10.121.0.2-10.121.0.9",
                 )
     if (settings.mode == "bgp") != (settings.bgp is not None):
         yield Problem(

@@ -69,7 +69,7 @@ def test_certificates_outlive_the_release(dev: Recording) -> None:
 
 
 def test_it_waits_for_metallb_where_that_is_chosen() -> None:
-    pools = {"main": {"addresses": ["10.121.255.200-10.121.255.250"]}}
+    pools = {"main": {"addresses": ["10.121.0.2-10.121.0.9"]}}
     both = run_dev({"addons": {"certManager": {}, "metallb": {"pools": pools}}})
     assert "dev-metallb-l2" in both.resources["dev-cert-manager"].dependencies
 

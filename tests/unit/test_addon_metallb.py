@@ -1,16 +1,19 @@
 """MetalLB: what is put into the cluster for which settings, and what is refused."""
 
+import ipaddress
+
 import pytest
 import yaml
 
 from components.addons.metallb import MetallbSettings, chart_values, custom_resources
+from components.platforms.local.settings import LocalSettings, address
 from components.problems import SettingsError
 from stacks.settings import parse
 from tests.unit.program import run_dev
 from tests.unit.recorder import Recording
 from tests.unit.stackfiles import raw
 
-RANGE = "10.121.255.200-10.121.255.250"
+RANGE = "10.121.0.2-10.121.0.9"
 POOLS = {"main": {"addresses": [RANGE]}}
 BGP = {"asn": 64512, "peers": {"tor": {"address": "10.0.0.1", "asn": 64500}}}
 
@@ -71,6 +74,19 @@ def test_charts_come_from_a_mirror_of_either_kind(
 def test_what_is_in_the_cluster_goes_with_the_cluster(dev: Recording) -> None:
     for name in ("dev-metallb", "dev-metallb-pool-main", "dev-metallb-system-namespace"):
         assert dev.resources[name].request.deletedWith.endswith("k3s:cluster:K3s::dev")
+
+
+def test_devs_pool_is_in_its_network_and_can_never_meet_a_node() -> None:
+    settings = parse("dev", raw("dev"))
+    assert settings.addons.metallb
+    (pool,) = settings.addons.metallb.pools.values()
+    (given,) = pool.addresses
+    first, last = (ipaddress.IPv4Address(end) for end in given.split("-"))
+    network = LocalSettings().public_cidr
+    # The network's own address and the bridge's come before it, what names can lead to after it.
+    lowest = min(address(network, f"node-{n}") for n in range(2**18))
+    assert lowest == network[10]
+    assert network[1] < first < last < lowest
 
 
 def test_nodes_let_its_speakers_hear_each_other() -> None:

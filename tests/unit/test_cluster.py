@@ -27,7 +27,8 @@ def test_every_node_has_its_own_machine_and_steps_by_its_name(dev: Recording) ->
 
 def test_every_connection_verifies_a_host_key_made_by_the_stack(dev: Recording) -> None:
     commands = dev.of_type(COMMAND)
-    assert len(commands) == 3 * len(NODES) + 2
+    # Bootstrap, kubeconfig, and the wait for MetalLB's webhook.
+    assert len(commands) == 3 * len(NODES) + 3
     for command in commands:
         connection = command.inputs["connection"]
         assert connection["hostKey"].startswith("ssh-ed25519 dev-")
@@ -182,6 +183,7 @@ def test_every_component_has_a_type_of_this_project_and_hangs_under_the_cluster(
         ("k3s:cluster:K3sCluster", "k3s-dev"),
         ("k3s:platforms:Local", "dev"),
         ("k3s:cluster:K3s", "dev"),
+        ("k3s:addons:Metallb", "dev"),
     }
     assert all(r.parent for r in dev.resources.values())
 
