@@ -14,7 +14,6 @@ from pydantic import Field, field_validator
 
 from components.addons import alertmanager, secret_values
 from components.addons.addon import (
-    STORAGE,
     AddonAsked,
     AddonSettings,
     Site,
@@ -31,6 +30,7 @@ from components.addons.prometheus_values import (
     ALERTMANAGER_SECRET,
     chart_values,
 )
+from components.addons.volumes import class_problems
 from components.problems import Problem
 from components.settings import Settings
 
@@ -115,27 +115,10 @@ def problems(settings: PrometheusSettings, asked: AddonAsked) -> Iterator[Proble
                 why="a file is named after it",
                 write="write at most 63 of a-z, 0-9 and -, such as workloads",
             )
-    if settings.storage and "local-storage" in asked.disabled:
-        yield from _without_local_path(settings.storage, asked)
+    if settings.storage:
+        key = "addons.prometheus.storage.storageClass"
+        yield from class_problems(key, settings.storage.storage_class, asked)
     yield from alertmanager.problems(settings.alertmanager, asked.secrets)
-
-
-def _without_local_path(storage: Storage, asked: AddonAsked) -> Iterator[Problem]:
-    key = "addons.prometheus.storage.storageClass"
-    if storage.storage_class == "local-path":
-        yield Problem(
-            key=key,
-            given="local-path",
-            why="k3s's local-path is off in these settings",
-            write="write another class, or addons.localPath: true",
-        )
-    if storage.storage_class is None and not asked.chosen & set(STORAGE):
-        yield Problem(
-            key=key,
-            given=None,
-            why="k3s's local-path is off, and no add-on brings a storage class",
-            write="write the class that there is, or leave storage out",
-        )
 
 
 class Prometheus(pulumi.ComponentResource):
