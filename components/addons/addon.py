@@ -22,7 +22,7 @@ from components.topology import Node
 if TYPE_CHECKING:
     from pulumi_kubernetes import Provider
     from pulumi_kubernetes.apiextensions import CustomResource
-    from pulumi_kubernetes.core.v1 import Namespace, Secret
+    from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, PersistentVolumeClaim, Secret
     from pulumi_kubernetes.helm.v3 import Release
     from pulumi_kubernetes.storage.v1 import StorageClass
 
@@ -47,8 +47,8 @@ class Site:
 
     `server` is a machine that steps run on; `provider` speaks to the API of `k3s`. `after` is what
     must be there before: children of a component do not wait for what it depends on. `secrets` are
-    the secret values of the stack's config, by name. With `retain` what is there stays in the
-    cluster when its settings go.
+    the secret values of the stack's config, by name. `chosen` are the keys of all add-ons that are
+    chosen. With `retain` what is there stays in the cluster when its settings go.
     """
 
     cluster: str
@@ -59,6 +59,7 @@ class Site:
     machines: Sequence[Machine]
     after: Sequence[pulumi.Resource] = ()
     secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    chosen: frozenset[str] = frozenset()
     retain: bool = False
 
     def options(
@@ -128,6 +129,59 @@ def secret(
         f"{site.cluster}-{name}",
         metadata=ObjectMetaArgs(name=name, namespace=into.metadata.name),
         string_data=pulumi.Output.secret(dict(data)),
+        opts=site.options(parent, [into]),
+    )
+
+
+def config_map(
+    name: str,
+    data: Mapping[str, str],
+    *,
+    labels: Mapping[str, str],
+    into: "Namespace",
+    site: Site,
+    parent: pulumi.Resource,
+) -> "ConfigMap":
+    """Files for whoever looks for ConfigMaps with these labels."""
+    from pulumi_kubernetes.core.v1 import ConfigMap
+    from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+    return ConfigMap(
+        f"{site.cluster}-{name}",
+        metadata=ObjectMetaArgs(name=name, namespace=into.metadata.name, labels=dict(labels)),
+        data=dict(data),
+        opts=site.options(parent, [into]),
+    )
+
+
+def claim(
+    name: str,
+    storage_class: str | None,
+    gib: int,
+    *,
+    into: "Namespace",
+    site: Site,
+    parent: pulumi.Resource,
+) -> "PersistentVolumeClaim":
+    """A volume for one node at a time, of the cluster's default class where none is named.
+
+    It grows where its class lets it; nothing else of it can be changed.
+    """
+    from pulumi_kubernetes.core.v1 import (
+        PersistentVolumeClaim,
+        PersistentVolumeClaimSpecArgs,
+        VolumeResourceRequirementsArgs,
+    )
+    from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+    return PersistentVolumeClaim(
+        f"{site.cluster}-{name}-claim",
+        metadata=ObjectMetaArgs(name=name, namespace=into.metadata.name),
+        spec=PersistentVolumeClaimSpecArgs(
+            access_modes=["ReadWriteOnce"],
+            storage_class_name=storage_class,
+            resources=VolumeResourceRequirementsArgs(requests={"storage": f"{gib}Gi"}),
+        ),
         opts=site.options(parent, [into]),
     )
 

@@ -38,6 +38,7 @@ def install(
         server=next(machine for machine in machines if machine.role == "server"),
         machines=machines,
         secrets=secrets,
+        chosen=frozenset(chosen),
     )
     made: dict[str, pulumi.ComponentResource] = {}
     for key, before in _order(chosen).items():
