@@ -74,6 +74,8 @@ class K3sCluster(pulumi.ComponentResource):
             endpoint=endpoint,
             spans=shared.spans,
             after=[*endpoint.resources, *admitted],
+            features=settings.addons.features(),
+            labels={group: settings.addons.labels(group) for group in settings.groups},
             opts=child,
         )
         self.addons = install(name, settings.addons, k3s, machines, secrets, child)

@@ -9,6 +9,8 @@ import pulumi
 from components.addons import (
     cert_manager,
     ingress,
+    longhorn,
+    longhorn_settings,
     metallb,
     network_policies,
     prometheus,
@@ -17,6 +19,7 @@ from components.addons import (
 )
 from components.addons.addon import STORAGE, AddonAsked
 from components.addons.charts import Chart
+from components.k3s.prepare import Feature
 from components.k3s.settings import K3sSettings
 from components.network import Profile
 from components.problems import Problem
@@ -27,9 +30,11 @@ class Kind:
     """One add-on.
 
     `after` are the add-ons that it waits for, where they are chosen. `disables` are the packaged
-    components of k3s that it takes the place of. The others are asked of its settings: `profiles`
-    are the rows of the firewall that it needs, `k3s` is k3s as it must be under it, `stores` says
-    whether it has volumes and waits for STORAGE too, `on` whether it is chosen at all.
+    components of k3s that it takes the place of, `features` what it needs of every machine. The
+    others are asked of its settings: `profiles` are the rows of the firewall that it needs, `k3s`
+    is k3s as it must be under it, `labels` are what it needs of a group's nodes, `stores` says
+    whether it has volumes and waits for STORAGE too, `default_class` whether claims that name no
+    class get its own, `on` whether it is chosen at all.
     """
 
     component: Callable[..., pulumi.ComponentResource]
@@ -37,9 +42,12 @@ class Kind:
     charts: tuple[Chart, ...] = ()
     after: tuple[str, ...] = ()
     disables: tuple[str, ...] = ()
+    features: tuple[Feature, ...] = ()
     profiles: Callable[[Any], tuple[Profile, ...]] = lambda _: ()
     k3s: Callable[[Any, K3sSettings], K3sSettings] = lambda _, k3s: k3s
+    labels: Callable[[Any, str], Mapping[str, str]] = lambda _settings, _group: {}
     stores: Callable[[Any], bool] = lambda _: False
+    default_class: Callable[[Any], bool] = lambda _: False
     on: Callable[[Any], bool] = lambda _: True
 
     def waits_for(self, settings: Any) -> tuple[str, ...]:
@@ -60,6 +68,16 @@ KINDS: Mapping[str, Kind] = {
         problems=rook_settings.problems,
         charts=(rook.OPERATOR, rook.DRIVERS, rook.CLUSTER),
         after=("cni", "metallb"),
+        default_class=lambda settings: settings.default_class is not None,
+    ),
+    "longhorn": Kind(
+        component=longhorn.Longhorn,
+        problems=longhorn_settings.problems,
+        charts=(longhorn.CHART,),
+        after=("cni", "cloudController", "metallb"),
+        features=("iscsi", "nfs"),
+        labels=longhorn_settings.labels,
+        default_class=lambda settings: settings.default_class,
     ),
     "certManager": Kind(
         component=cert_manager.CertManager,

@@ -104,7 +104,9 @@ class Rook(pulumi.ComponentResource):
         """Waits for Ceph; on the way down it goes first, while all the others are still there."""
         settings, site = self._settings, self._site
         gone_with = None if settings.destroy_data else site.k3s
-        return Step("ceph", seconds=_CEPH_SECONDS, folder=SCRIPTS, removable=True).on(
+        return Step(
+            "ceph", seconds=_CEPH_SECONDS, folder=SCRIPTS, own=("volumes",), removable=True
+        ).on(
             f"{site.cluster}-ceph",
             site.server,
             subject=site.server.name,

@@ -10,10 +10,12 @@ from components.addons.cert_manager import CertManagerSettings
 from components.addons.charts import ChartSource
 from components.addons.ingress import IngressSettings
 from components.addons.kinds import KINDS
+from components.addons.longhorn_settings import LonghornSettings
 from components.addons.metallb import MetallbSettings
 from components.addons.network_policies import NetworkPoliciesSettings
 from components.addons.prometheus import PrometheusSettings
 from components.addons.rook_settings import RookSettings
+from components.k3s.prepare import Feature
 from components.k3s.settings import K3sSettings
 from components.network import Profile
 from components.problems import Problem
@@ -61,6 +63,9 @@ class Addons(Settings):
     rook: RookSettings | None = Field(
         default=None, description="Rook (Ceph) on raw disks: {}, {filesystem: true}, …"
     )
+    longhorn: LonghornSettings | None = Field(
+        default=None, description="Longhorn on the nodes' filesystems: {}, {replicas: 2}, …"
+    )
     cert_manager: CertManagerSettings | None = Field(
         default=None, description="cert-manager: {} or {letsEncrypt: {email: ops@company.tld}}"
     )
@@ -80,6 +85,16 @@ class Addons(Settings):
         asked = (KINDS[key].profiles(given) for key, given in self.chosen().items())
         return tuple(dict.fromkeys(profile for profiles in asked for profile in profiles))
 
+    def features(self) -> tuple[Feature, ...]:
+        """What the chosen add-ons need of every machine."""
+        asked = (feature for key in self.chosen() for feature in KINDS[key].features)
+        return tuple(dict.fromkeys(asked))
+
+    def labels(self, group: str) -> Mapping[str, str]:
+        """What the chosen add-ons need of a group's nodes."""
+        asked = (KINDS[key].labels(given, group) for key, given in self.chosen().items())
+        return {name: value for labels in asked for name, value in labels.items()}
+
     def k3s(self, settings: K3sSettings) -> K3sSettings:
         """k3s as the chosen add-ons need it: without what they take the place of."""
         for key, given in self.chosen().items():
@@ -97,6 +112,7 @@ def problems(addons: Addons, asked: AddonAsked) -> Iterator[Problem]:
     """Mistakes that no single field shows."""
     yield from charts.problems(addons.charts)
     yield from _packaged(addons, asked)
+    yield from _default_classes(addons)
     for key, settings in addons.written().items():
         for chart in KINDS[key].charts:
             version = getattr(settings, chart.setting)
@@ -116,3 +132,15 @@ def _packaged(addons: Addons, asked: AddonAsked) -> Iterator[Problem]:
                 why=f"k3s.disable, or an add-on that takes its place, leaves {part} out",
                 write=f"leave {said} out, or that",
             )
+
+
+def _default_classes(addons: Addons) -> Iterator[Problem]:
+    """k3s's local-path is not counted: of two default classes the younger one holds."""
+    keys = [key for key, given in addons.chosen().items() if KINDS[key].default_class(given)]
+    for key in keys[1:]:
+        yield Problem(
+            key=f"addons.{key}.defaultClass",
+            given=f"{keys[0]}'s is one as well",
+            why="which of two a claim without a class gets, depends on when they were made",
+            write=f"leave defaultClass out here, or in addons.{keys[0]}",
+        )

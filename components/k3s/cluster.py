@@ -10,7 +10,7 @@ from components.groups import NodeGroup
 from components.k3s import config, kubeconfig, tokens
 from components.k3s.config import NodeFacts, ServerFacts
 from components.k3s.install import bootstrap, install
-from components.k3s.prepare import prepare
+from components.k3s.prepare import Feature, prepare
 from components.k3s.registration import register
 from components.k3s.settings import K3sSettings
 from components.platforms.machine import Machine
@@ -21,7 +21,8 @@ class K3s(pulumi.ComponentResource):
     """A k3s cluster on machines that answer over SSH. The first server listed starts it.
 
     `spans` says that the machines are on several networks; `after` is what must be there before
-    they can reach each other.
+    they can reach each other. `features` are what add-ons need of every machine, `labels` what they
+    need of nodes, by group: set at registration, they are none of k3s's own configuration.
 
     Outputs: `server_token`, `agent_token` (full tokens, secret), `kubeconfig` (secret), and
     `version`, known once every node is Ready.
@@ -42,11 +43,14 @@ class K3s(pulumi.ComponentResource):
         endpoint: Endpoint,
         spans: bool = False,
         after: Sequence[pulumi.Resource] = (),
+        features: Sequence[Feature] = (),
+        labels: Mapping[str, Mapping[str, str]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("k3s:cluster:K3s", name, None, opts)
         self._name, self._settings, self._groups = name, settings, groups
         self._endpoint, self._spans, self._after = endpoint, spans, list(after)
+        self._addons_labels = labels or {}
         self._servers = [machine for machine in machines if machine.role == "server"]
         self._child = pulumi.ResourceOptions(parent=self)
         first = self._servers[0]
@@ -54,7 +58,8 @@ class K3s(pulumi.ComponentResource):
         self._tokens = tokens.make(name, self._child)
         backend = settings.backend(spans=spans)
         self._prepared = {
-            m.name: prepare(m, settings, self._child, backend=backend) for m in machines
+            m.name: prepare(m, settings, self._child, backend=backend, features=features)
+            for m in machines
         }
         ca_hash = bootstrap(
             name,
@@ -121,7 +126,7 @@ class K3s(pulumi.ComponentResource):
             register(
                 machine,
                 via=next((s for s in self._servers if s is not machine), machine),
-                labels=self._labels(machine),
+                labels={**self._addons_labels.get(machine.group, {}), **self._labels(machine)},
                 dual_stack=self._settings.dual_stack,
                 has_pod_network=self._settings.flannel_backend != "none",
                 taints=self._groups[machine.group].taints,

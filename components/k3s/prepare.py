@@ -14,8 +14,12 @@ from components.k3s.step import Step
 from components.platforms import cloudinit
 from components.platforms.machine import Machine
 
-# cloud-init's end 600 s, that of a fetch at boot 930 s, and a fetch of one's own: some 250 MB.
-_SECONDS = 3000
+# cloud-init's end 600 s, that of a fetch at boot 930 s, a fetch of one's own: some 250 MB, and
+# packages 900 s, after 300 s for each of the package manager's two locks.
+_SECONDS = 4500
+_PARTS = ("cloud_init", "features", "metadata", "release")
+# What add-ons may need of a machine: features.sh knows each.
+Feature = Literal["iscsi", "nfs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +40,16 @@ def prepare(
     opts: pulumi.ResourceOptions,
     *,
     backend: Literal["vxlan", "wireguard-native", "none"],
+    features: Sequence[Feature] = (),
 ) -> Prepared:
     """Check the node and bring the release's files to it, fetched there or uploaded.
 
-    `backend` is flannel's, which the node's kernel must be fit for. Pods are kept from the
-    machine's metadata addresses.
+    `backend` is flannel's, which the node's kernel must be fit for. Of `features`, what the machine
+    lacks is installed from its distribution's packages. Pods are kept from the machine's metadata
+    addresses.
     """
     chosen = release(settings, machine.arch)
-    checked = Step("prepare", seconds=_SECONDS, parts=("cloud_init", "metadata", "release")).on(
+    checked = Step("prepare", seconds=_SECONDS, parts=_PARTS).on(
         f"{machine.name}-prepare",
         machine,
         subject=machine.name,
@@ -53,6 +59,7 @@ def prepare(
             "ROLE": machine.role,
             "ARCH": machine.arch,
             "BACKEND": backend,
+            "FEATURES": " ".join(features),
             "UPLOADER": machine.ssh.user,
             "METADATA": "\n".join(machine.metadata),
             "CLOUD_INIT": "yes" if machine.cloud_init else "",

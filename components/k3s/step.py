@@ -17,7 +17,8 @@ _SCRIPTS = Path(__file__).parent / "scripts"
 class Step:
     """A script of `folder`, by its name, and the seconds after which it is cut off.
 
-    `parts` are further scripts of k3s's own folder, whose functions it uses.
+    `parts` are further scripts of k3s's own folder, whose functions it uses, `own` further ones of
+    its own.
     `removable` scripts also answer `delete`. With `secret_output` nothing that the script prints
     is shown while it runs, and its output is secret in the state.
     """
@@ -28,6 +29,7 @@ class Step:
     removable: bool = False
     secret_output: bool = False
     folder: Path = _SCRIPTS
+    own: tuple[str, ...] = ()
 
     def on(
         self,
@@ -48,7 +50,7 @@ class Step:
             stdin=scripts.standard_input(
                 [
                     *(_SCRIPTS / f"{part}.sh" for part in ("lib", *self.parts)),
-                    self.folder / f"{self.name}.sh",
+                    *(self.folder / f"{part}.sh" for part in (*self.own, self.name)),
                 ],
                 {"NODE": subject, "STEP": self.name, **variables},
             ),

@@ -19,7 +19,7 @@ from tests.downloads.release_server import ReleaseServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "components" / "k3s" / "scripts"
-PARTS = ("lib", "cloud_init", "metadata", "release", "prepare")
+PARTS = ("lib", "cloud_init", "features", "metadata", "release", "prepare")
 VERSION = "v1.34.4+k3s1"
 INSTALLER = b"#!/bin/sh\necho installer\n"
 

@@ -20,7 +20,7 @@ from lab.nodes.build import build_lock, image_exists
 
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 _SCRIPTS = Path(__file__).resolve().parents[2] / "components" / "k3s" / "scripts"
-_PREPARE = ("lib", "cloud_init", "metadata", "release", "prepare")
+_PREPARE = ("lib", "cloud_init", "features", "metadata", "release", "prepare")
 
 _REPOSITORY = "localhost/k3s-test-cloud"
 _SEED = "/var/lib/cloud/seed/nocloud"
@@ -95,6 +95,7 @@ def prepare_script(**changes: str) -> str:
         "STORE": "/var/lib/k3s-artifacts/v0",
         "BASE_URL": "",
         "METADATA": "",
+        "FEATURES": "",
         "CLOUD_INIT": "",
         "FIRST_BOOT_UNIT": cloudinit.FIRST_BOOT_UNIT,
     }

@@ -33,7 +33,7 @@ def script(
 ) -> subprocess.CompletedProcess[str]:
     """ceph.sh, as the program runs it on a server; `options` are podman's."""
     text = compose(
-        [LIB, SCRIPTS / "ceph.sh"],
+        [LIB, SCRIPTS / "volumes.sh", SCRIPTS / "ceph.sh"],
         {"NODE": "node-1", "STEP": "ceph", "DISKS": "0", "WAIT": "true", **variables},
     )
     stack = cluster.nodes.stack

@@ -1,32 +1,22 @@
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2034,SC2154
 # Ceph by Rook: waits until it answers on all of its disks; in the end lets go of it as it is, or
 # takes it down with all data, in the order of https://rook.io/docs/rook/v1.20/Storage-Configuration/ceph-teardown.
-# Uses WAIT and DESTROY, each true or false, and DISKS, how many there are.
+# Uses WAIT and DESTROY, each true or false, DISKS, how many there are, and volumes.sh.
 
 NAMESPACE=rook-ceph
 CLUSTER=rook-ceph
+DRIVERS="$NAMESPACE\.[^ ]*"
 RELEASES='rook-ceph,rook-ceph-cluster,ceph-csi-drivers'
 # Of the nodes that have one of these, Rook cleans the disks and /var/lib/rook.
 DAEMONS='rook-ceph-mon,rook-ceph-mgr,rook-ceph-osd,rook-ceph-rgw,rook-ceph-mds,rook-ceph-rbd-mirror'
 READY_SECONDS=900
-VOLUMES_SECONDS=300
 GONE_SECONDS=600
 CLEAN_SECONDS=600
 PROFILES_SECONDS=120
 
-kubectl() { "$K3S" kubectl "$@"; }
-
 of_rook() { kubectl --namespace "$NAMESPACE" "$@"; }
 
 ceph_field() { of_rook get cephcluster "$CLUSTER" --ignore-not-found --output "jsonpath=$1"; }
-
-# What the API does not say is not taken for nothing: these fail, or answer no.
-
-# A kind that nobody has defined is one without objects.
-is_defined() {
-    found=$(kubectl get crd "$1" --ignore-not-found --output name) || fail "the API does not answer"
-    [ -n "$found" ]
-}
 
 is_gone() {
     found=$(of_rook get cephcluster "$CLUSTER" --ignore-not-found --output name) || return 1
@@ -55,13 +45,6 @@ let_go() {
     say "Ceph runs on with all data, and is no longer the stack's"
 }
 
-# Lines of three lists of the whole cluster, each of Rook's alone.
-classes() {
-    found=$(kubectl get storageclass --output \
-        'jsonpath={range .items[*]}{.provisioner} {.metadata.name}{"\n"}{end}') || return 1
-    printf '%s\n' "$found" | sed -n "s/^$NAMESPACE\.[^ ]* //p"
-}
-
 # Of each bucket: its claim's namespace and name.
 buckets() {
     is_defined objectbucketclaims.objectbucket.io || return 0
@@ -70,27 +53,7 @@ buckets() {
     printf '%s\n' "$found" | sed -n "s/^ceph-bucket //p"
 }
 
-# Of each volume: reclaim policy, its own name, its claim's namespace and name.
-volumes() {
-    found=$(kubectl get persistentvolume --output 'jsonpath={range .items[*]}{.spec.csi.driver} {.spec.persistentVolumeReclaimPolicy} {.metadata.name} {.spec.claimRef.namespace} {.spec.claimRef.name}{"\n"}{end}') || return 1
-    printf '%s\n' "$found" | sed -n "s/^$NAMESPACE\.[^ ]* //p"
-}
-
-# users_of NAMESPACE CLAIM: the pods that mount it.
-users_of() {
-    kubectl get pods --namespace "$1" --output \
-        'jsonpath={range .items[*]}{.metadata.name}{range .spec.volumes[*]}{" "}{.persistentVolumeClaim.claimName}{end}{"\n"}{end}' |
-        awk -v claim="$2" '{ for (i = 2; i <= NF; i++) if ($i == claim) { print $1; next } }'
-}
-
 no_buckets() { left=$(buckets) && [ -z "$left" ]; }
-
-no_volumes() {
-    left=$(volumes) || return 1
-    case "
-$left" in *"
-Delete "*) return 1 ;; esac
-}
 
 remove_buckets() {
     left=$(buckets)
@@ -100,32 +63,6 @@ remove_buckets() {
     wait_for "$VOLUMES_SECONDS" no_buckets ||
         fail "buckets are still there after $VOLUMES_SECONDS s: $(one_line "$left")"
 }
-
-# Without its class a StatefulSet's new claim stays unbound.
-remove_classes() {
-    left=$(classes)
-    for class in $left; do kubectl delete storageclass "$class" >&2; done
-}
-
-remove_volumes() {
-    left=$(volumes)
-    printf '%s\n' "$left" | sed '/^$/d' | while read -r _ _ space claim; do
-        [ -n "$claim" ] || continue
-        kubectl delete persistentvolumeclaim --namespace "$space" "$claim" --wait=false --ignore-not-found >&2
-        for pod in $(users_of "$space" "$claim"); do
-            kubectl delete pod --namespace "$space" "$pod" --wait=false --ignore-not-found >&2
-        done
-    done
-    wait_for "$VOLUMES_SECONDS" no_volumes ||
-        fail "volumes are still there after $VOLUMES_SECONDS s: $(one_line "$left") — end what uses them"
-    # Of those that are kept by their policy, what they stand for goes with the disks.
-    left=$(volumes)
-    printf '%s\n' "$left" | sed '/^$/d' | while read -r _ volume _; do
-        kubectl delete persistentvolume "$volume" --wait=false >&2
-    done
-}
-
-one_line() { printf '%s' "$1" | tr '\n' ';'; }
 
 hosts() {
     found=$(of_rook get pods --selector "app in ($DAEMONS)" \

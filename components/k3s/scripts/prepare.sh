@@ -2,7 +2,7 @@
 # Is this machine fit to be a node? Then pods are kept from the cloud's metadata, and the release's
 # files are fetched, or room made for an upload.
 # Uses ROLE, ARCH, BACKEND (flannel's), UPLOADER, BASE_URL (empty: the files are uploaded), and what
-# cloud_init.sh, metadata.sh and release.sh use.
+# cloud_init.sh, features.sh, metadata.sh and release.sh use.
 
 PROBLEMS=''
 
@@ -97,6 +97,7 @@ main() {
     check_ports
     [ -z "$PROBLEMS" ] || fail "this machine cannot be a node:$PROBLEMS"
     guard_metadata
+    provide_features
     mkdir -p "$STORE"
     if [ -n "$BASE_URL" ]; then
         fetch_release
