@@ -6,7 +6,7 @@ export STACK
 
 python := .venv/bin/python
 
-.PHONY: help up preview refresh destroy outputs kubeconfig nodes images test check pin clean
+.PHONY: help up preview refresh destroy outputs kubeconfig nodes images test bench check pin clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,6 +27,9 @@ images: ## the newest machine images for the region of STACK, to pin in its file
 
 test: ## all tests; ARGS="-k word" picks some
 	@tools/bootstrap.sh develop && exec $(python) -m tools test -- $(ARGS)
+
+bench: ## how long clusters take; ARGS="--runs 3 --shapes 1+2,3+0 --addons metallb"
+	@tools/bootstrap.sh program && exec $(python) -m tools bench -- $(ARGS)
 
 check: ## format, lint, types, shell scripts, workflows, Go
 	@tools/bootstrap.sh develop && exec $(python) -m tools check

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tools import changed_stacks, check, commands, github, images, pin, previews, testing
+from tools.bench import run as bench
 from tools.messages import ToolError, say
 
 
@@ -55,6 +56,7 @@ def _comment(given: argparse.Namespace) -> None:
 _OTHERS: Mapping[str, Callable[[argparse.Namespace], int | None]] = {
     "check": lambda _: check.run(),
     "test": lambda given: testing.run(given.words),
+    "bench": lambda given: bench.run(given.words),
     "pin": lambda _: pin.run(),
     "images": lambda given: images.run(given.stack),
     "changed-stacks": _changed_stacks,
@@ -79,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     parsers.add_parser("pin", help=pin.__doc__)
     test = parsers.add_parser("test", help=testing.__doc__)
     test.add_argument("words", nargs="*", help="further words for pytest, after --")
+    measured = parsers.add_parser("bench", help=bench.__doc__)
+    measured.add_argument("words", nargs="*", help="--runs, --shapes, --addons, after --")
     _add_workflows(parsers)
     return parser
 

@@ -6,19 +6,32 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from tools.messages import ToolError
 from tools.paths import CLONE
 
+_SECONDS_TO_END = 60.0  # what an engine may take to end the steps that it has begun
 
-def run(argv: Sequence[str], env: Mapping[str, str] | None = None) -> int:
-    """Runs a program in the clone with its output live; gives its exit code.
+
+def run(
+    argv: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    cwd: Path = CLONE,
+    output: IO[str] | None = None,
+    seconds: float | None = None,
+) -> int:
+    """Runs a program with its output live, or into `output`; gives its exit code.
+
+    After `seconds` it is told to end, as by SIGTERM, and some time after that it is ended.
 
     The terminal sends Ctrl-C to the program itself, as both are in one process group: here it is
     only waited for, so that it comes once and the program can end what it has begun. SIGTERM and
     SIGHUP, which come to this process alone, are passed on.
     """
-    with subprocess.Popen(argv, cwd=CLONE, env=env) as process:
+    errors = subprocess.STDOUT if output else None
+    with subprocess.Popen(argv, cwd=cwd, env=env, stdout=output, stderr=errors) as process:
 
         def pass_on(number: int, _frame: FrameType | None) -> None:
             process.send_signal(signal.SIGTERM if number == signal.SIGHUP else number)
@@ -29,10 +42,22 @@ def run(argv: Sequence[str], env: Mapping[str, str] | None = None) -> int:
         handlers = {signal.SIGINT: wait, signal.SIGTERM: pass_on, signal.SIGHUP: pass_on}
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
-            return process.wait()
+            return _wait(process, seconds)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _wait(process: "subprocess.Popen[bytes]", seconds: float | None) -> int:
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+    try:
+        return process.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return process.wait()
 
 
 def read(argv: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[int, str]:
