@@ -3,14 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pulumi
 from pulumi_command import remote
 
 from components import scripts
-from components.platforms.machine import Machine
+from components.platforms.machine import Ssh
 
 _SCRIPTS = Path(__file__).parent / "scripts"
+
+
+class Reached(Protocol):
+    """A machine, so far as a step needs it."""
+
+    @property
+    def ssh(self) -> Ssh: ...
 
 
 @dataclass(frozen=True, kw_only=False)
@@ -34,7 +42,7 @@ class Step:
     def on(
         self,
         resource: str,
-        machine: Machine,
+        machine: Reached,
         *,
         subject: str,
         variables: Mapping[str, pulumi.Input[str]],
@@ -68,7 +76,7 @@ class Step:
             ),
         )
 
-    def _command(self, machine: Machine, action: str, subject: str) -> str:
+    def _command(self, machine: Reached, action: str, subject: str) -> str:
         return scripts.command(
             action, f"{self.name}:{subject}", user=machine.ssh.user, seconds=self.seconds
         )

@@ -65,6 +65,8 @@ done
 
 # Releases start the runtime that they need; k3s brings one of its own.
 in_root systemctl disable --quiet containerd.service
+# The registration address is a unit of the program's own.
+in_root systemctl disable --quiet haproxy.service
 in_root systemctl enable --quiet ssh.service
 in_root systemctl set-default --quiet multi-user.target
 

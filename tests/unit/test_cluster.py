@@ -8,6 +8,8 @@ from tests.unit.recorder import CA_HASH, Recording, Registration
 COMMAND = "command:remote:Command"
 CONTAINER = "command:local:Command"
 NODES = ["dev-server-1", "dev-agent-1", "dev-agent-2"]
+# As `address` of the platform's settings gives them to dev-registration.
+REGISTRATION = {"private": "10.120.82.97", "public": "10.121.82.97"}
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +29,8 @@ def test_every_node_has_its_own_machine_and_steps_by_its_name(dev: Recording) ->
 
 def test_every_connection_verifies_a_host_key_made_by_the_stack(dev: Recording) -> None:
     commands = dev.of_type(COMMAND)
-    # Bootstrap, kubeconfig, and the wait for MetalLB's webhook.
-    assert len(commands) == 3 * len(NODES) + 3
+    # Beside each node's three: bootstrap, kubeconfig, registration address, MetalLB's webhook.
+    assert len(commands) == 3 * len(NODES) + 4
     for command in commands:
         connection = command.inputs["connection"]
         assert connection["hostKey"].startswith("ssh-ed25519 dev-")
@@ -46,12 +48,11 @@ def test_every_connection_has_bounded_dials_and_every_command_a_bound(dev: Recor
 def test_a_node_is_reached_on_its_public_address_and_joins_on_the_private_one(
     dev: Recording,
 ) -> None:
-    nodes = {node["name"]: node for node in dev.outputs["nodes"]}
-    server, agent = nodes["dev-server-1"], nodes["dev-agent-1"]
+    agent = next(node for node in dev.outputs["nodes"] if node["name"] == "dev-agent-1")
     connection = dev.resources["dev-agent-1-install"].inputs["connection"]
     assert [connection["host"]] == agent["addresses"]["public"]
     text = stdin(dev, "dev-agent-1-install")
-    assert f"server: https://{server['addresses']['private'][0]}:6443" in text
+    assert f"server: https://{REGISTRATION['private']}:6443" in text
     assert f"node-ip: {agent['addresses']['private'][0]}" in text
     assert f"node-external-ip: {agent['addresses']['public'][0]}" in text
 
@@ -127,10 +128,39 @@ def test_the_outputs_say_where_the_cluster_is(dev: Recording) -> None:
     assert server["name"] == "dev-server-1"
     assert (server["role"], server["group"]) == ("server", "server")
     assert server["ssh"] == f"ssh root@{address}"
-    assert dev.outputs["apiEndpoint"] == f"https://{address}:6443"
-    assert f"server: https://{address}:6443" in dev.outputs["kubeconfig"]
+    api = f"https://{REGISTRATION['public']}:6443"
+    assert dev.outputs["apiEndpoint"] == api
+    assert f"server: {api}" in dev.outputs["kubeconfig"]
     assert dev.outputs["k3sVersion"] == "v1.35.6+k3s1"
     assert f"{address} ssh-ed25519 dev-server-1-host-key\n" in dev.outputs["sshKnownHosts"]
+
+
+def test_no_server_is_special_for_any_node(dev: Recording) -> None:
+    """All join through the registration address, which the certificate of each server is for."""
+    for node in NODES:
+        assert f"server: https://{REGISTRATION['private']}:6443" in stdin(dev, f"{node}-install")
+    for step in ("dev-bootstrap", "dev-server-1-install"):
+        config = _config(dev.resources[step])
+        assert [address in config for address in REGISTRATION.values()] == [True, True]
+
+
+def test_the_registration_address_is_there_first_and_goes_with_its_container(
+    dev: Recording,
+) -> None:
+    haproxy = dev.resources["dev-registration-haproxy"]
+    assert "dev-registration-haproxy" in dev.resources["dev-bootstrap"].dependencies
+    assert haproxy.request.deletedWith.endswith("::dev-registration")
+    server = dev.outputs["nodes"][0]["addresses"]["private"][0]
+    assert f"    server dev-server-1 {server}:6443\n" in haproxy.inputs["stdin"]
+    assert haproxy.inputs["stdin"].count(":6443\n") == 2  # where it listens, and the one server
+
+
+def test_further_servers_change_the_list_of_the_registration_address(dev: Recording) -> None:
+    groups = {"server": {"role": "server", "count": 3}, "agent": {"role": "agent", "count": 2}}
+    more = run_dev({"groups": groups})
+    changed = {n for n in dev.resources if more.resources[n].inputs != dev.resources[n].inputs}
+    # A server is registered from another one, now that there is one.
+    assert changed == {"dev-registration-haproxy", "dev-server-1-registration"}
 
 
 def test_a_release_is_fetched_by_the_nodes_from_its_own_page(dev: Recording) -> None:

@@ -6,7 +6,7 @@ import pulumi
 from pulumi_command import local
 
 from components.groups import NodeGroup
-from components.platforms.local import machines, network
+from components.platforms.local import endpoint, machines, network
 from components.platforms.local.settings import LocalSettings
 from components.platforms.machine import Machine
 from components.platforms.platform import Endpoint, Shared
@@ -48,16 +48,18 @@ class Local(pulumi.ComponentResource):
         )
 
     def endpoint(self, servers: Sequence[Machine], machines: Sequence[Machine]) -> Endpoint:  # noqa: ARG002
-        """The first server's own addresses: there is no balancer on this machine."""
-        first = servers[0]
-        return Endpoint(api=_ipv4(first.public.ipv4), registration=_ipv4(first.private.ipv4))
+        """A balancer in a container of its own. Raises RuntimeError before `network()`."""
+        if self._network is None:
+            raise RuntimeError("call network() before endpoint()")
+        return endpoint.endpoint(
+            self._cluster,
+            servers,
+            self._settings,
+            shared=self._shared,
+            network=self._network,
+            opts=self._child,
+        )
 
     def admit(self, machines: Sequence[Machine]) -> Sequence[pulumi.Resource]:  # noqa: ARG002
         """Nothing to open: both networks are bridges of this machine, closed to all others."""
         return ()
-
-
-def _ipv4(address: pulumi.Output[str] | None) -> pulumi.Output[str]:
-    if address is None:
-        raise ValueError("a local server has an IPv4 address on both networks")
-    return address

@@ -44,6 +44,11 @@ def address(cidr: ipaddress.IPv4Network, node: str) -> ipaddress.IPv4Address:
     return cidr[_RESERVED + number % room]
 
 
+def registration_name(cluster: str) -> str:
+    """Name of the container that stands in front of the servers."""
+    return f"{cluster}-registration"
+
+
 def problems(settings: LocalSettings | None, asked: Asked) -> Iterator[Problem]:
     """Mistakes that no single field shows."""
     yield from _cannot(asked)
@@ -68,6 +73,7 @@ def problems(settings: LocalSettings | None, asked: Asked) -> Iterator[Problem]:
     )
     yield from _overlaps(ranges, others)
     nodes = [node.name for node in asked.nodes if node.platform == "local"]
+    nodes.append(registration_name(asked.cluster))
     for key, cidr in ranges.items():
         if cidr.prefixlen <= _NARROWEST:
             yield from _collisions(key, cidr, nodes)
