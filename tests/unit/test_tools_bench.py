@@ -17,6 +17,7 @@ from tools.bench import asked, facts, report, sessions, shapes, timeline
 from tools.bench.facts import Run
 from tools.bench.timeline import Span
 from tools.messages import ToolError
+from tools.state import Choices
 
 STACK = shapes.STACK
 START = timeline.timestamp("2026-11-21T06:00:00Z")
@@ -73,7 +74,7 @@ def run(ended: float = 26.0, shape: str = "1+2", **changes: Any) -> Run:
         "ready": START + 14,
         "ended": START + ended,
         "load": (0.5, 2.5),
-        "made_with": facts.Choices("lab", "lab", "lab"),
+        "made_with": Choices("lab", "lab", "lab"),
         "steps": steps(),
         "sessions": {f"{STACK}-server-1": [], f"{STACK}-agent-1": []},
     }
