@@ -1,6 +1,8 @@
 """K3sCluster: the one public component. Usable from any Pulumi program."""
 
+import functools
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pulumi
 from pulumi_tls import PrivateKey, get_public_key_output
@@ -16,6 +18,9 @@ from components.platforms.platform import OperatorKey, Platform, Shared
 from components.problems import SettingsError
 from components.topology import PlatformName
 
+if TYPE_CHECKING:
+    from pulumi_kubernetes import Provider
+
 
 class K3sCluster(pulumi.ComponentResource):
     """Machines, network, k3s and what is installed after it, declared together.
@@ -27,7 +32,8 @@ class K3sCluster(pulumi.ComponentResource):
     Raises SettingsError, with all mistakes in it, before anything is registered.
     Outputs: `kubeconfig`, `server_token`, `agent_token` (secret), `api_endpoint` (URL), `nodes`
     (name, role, group, addresses, ssh line), `k3s_version`, `ssh_private_key` (secret) and
-    `ssh_known_hosts`. `addons` are the components of the chosen add-ons, by key.
+    `ssh_known_hosts`. `addons` are the components of the chosen add-ons, by key;
+    `provider` is for what else is put into the cluster.
     """
 
     kubeconfig: pulumi.Output[str]
@@ -78,7 +84,10 @@ class K3sCluster(pulumi.ComponentResource):
             labels={group: settings.addons.labels(group) for group in settings.groups},
             opts=child,
         )
-        self.addons = install(name, settings.addons, k3s, machines, secrets, child)
+        self._make_provider = functools.cache(functools.partial(_provider, name, k3s, child))
+        self.addons = install(
+            name, settings.addons, k3s, self._make_provider, machines, secrets, child
+        )
 
         self.kubeconfig = k3s.kubeconfig
         self.server_token, self.agent_token = k3s.server_token, k3s.agent_token
@@ -88,6 +97,24 @@ class K3sCluster(pulumi.ComponentResource):
         self.ssh_private_key = shared.operator.private
         self.ssh_known_hosts = _known_hosts(machines)
         self.register_outputs({"apiEndpoint": self.api_endpoint, "nodes": self.nodes})
+
+    @property
+    def provider(self) -> "Provider":
+        """For what a program puts into the cluster; it speaks to its API when nodes are Ready."""
+        return self._make_provider()
+
+
+def _provider(name: str, k3s: K3s, opts: pulumi.ResourceOptions) -> "Provider":
+    # It takes most of a second to load, and not every cluster needs it.
+    from pulumi_kubernetes import Provider
+
+    return Provider(
+        f"{name}-kubernetes",
+        kubeconfig=k3s.kubeconfig,
+        # Without it a changed address in the kubeconfig would replace everything in the cluster.
+        cluster_identifier=name,
+        opts=opts,
+    )
 
 
 def _operator(

@@ -135,7 +135,7 @@ def problems(
         found += firewall.problems(draft.network.open)
     found += _mixed(draft, nodes)
     if draft.addons is not None:
-        found += addon_rules.problems(draft.addons, _addon_asked(name, draft, nodes, secrets))
+        found += addon_rules.problems(draft.addons, addon_asked(name, draft, secrets))
     for platform in used:
         found += _of_platform(name, platform, draft, nodes, operator_key_given)
     return found
@@ -167,8 +167,9 @@ def _facts(draft: Draft, nodes: list[Node]) -> firewall.Facts:
     )
 
 
-def _addon_asked(name: str, draft: Draft, nodes: list[Node], secrets: frozenset[str]) -> AddonAsked:
-    addons, k3s = draft.addons, draft.k3s
+def addon_asked(name: str, draft: Draft, secrets: frozenset[str] = frozenset()) -> AddonAsked:
+    """What the cluster `name` asks of what is installed into it."""
+    addons, k3s, nodes = draft.addons, draft.k3s, _nodes(name, draft)
     return AddonAsked(
         cluster=name,
         groups=draft.groups or {},

@@ -1,12 +1,15 @@
 """What a stack exports, and which of it is secret."""
 
+from collections.abc import Mapping
+
 import pulumi
 
 from components.addons.prometheus import Prometheus
 from components.cluster import K3sCluster
+from workloads.wordpress import WordPress
 
 
-def export(cluster: K3sCluster) -> None:
+def export(cluster: K3sCluster, workloads: Mapping[str, WordPress]) -> None:
     """Export the stack's outputs. Tokens, kubeconfig, SSH key and passwords are secret."""
     pulumi.export("kubeconfig", pulumi.Output.secret(cluster.kubeconfig))
     pulumi.export("serverToken", pulumi.Output.secret(cluster.server_token))
@@ -19,3 +22,6 @@ def export(cluster: K3sCluster) -> None:
     monitoring = cluster.addons.get("prometheus")
     if isinstance(monitoring, Prometheus):
         pulumi.export("grafanaPassword", pulumi.Output.secret(monitoring.grafana_password))
+    if site := workloads.get("wordpress"):
+        pulumi.export("wordpressUrl", site.url)
+        pulumi.export("wordpressPassword", pulumi.Output.secret(site.admin_password))

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from components.cluster_settings import ClusterSettings
+from stacks.model import StackSettings
 
 _HEAD = """\
 # Settings
@@ -31,7 +31,7 @@ Made from the models that check the settings: `python -m stacks.reference > docs
 
 def reference() -> str:
     """The whole page, in Markdown."""
-    return _HEAD + "".join(_table("k3s:", ClusterSettings))
+    return _HEAD + "".join(_table("k3s:", StackSettings))
 
 
 def _table(title: str, model: type[BaseModel]) -> Iterator[str]:

@@ -11,8 +11,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from components.cluster_settings import ClusterSettings, Draft, problems
+from components.cluster_settings import Draft, addon_asked, problems
 from components.problems import Problem, SettingsError
+from stacks.model import StackSettings
+from workloads import settings as workload_rules
+from workloads.settings import Workloads
 
 # Secrets have keys of their own, so that no object is secret as a whole; the program hands them on.
 # Of each, what a value in clear would mean, and how it is written.
@@ -28,7 +31,7 @@ SECRET_KEYS = {
 }
 
 
-def load(config: pulumi.Config) -> ClusterSettings:
+def load(config: pulumi.Config) -> StackSettings:
     """Settings of the current stack. Raises pulumi.RunError, which ends in exit code 1."""
     keys = _keys(config.name)
     raw = {key: config.require(key) for key in keys if key not in SECRET_KEYS}
@@ -79,7 +82,7 @@ def parse(
     operator_key_given: bool = True,
     in_clear: Iterable[str] = (),
     secrets: frozenset[str] = frozenset(),
-) -> ClusterSettings:
+) -> StackSettings:
     """Settings from config values as Pulumi hands them over: text, or JSON for objects.
 
     `raw` is without the secret keys: `operator_key_given` says whether one of them is there, and
@@ -89,9 +92,9 @@ def parse(
     """
     found: list[Problem] = [_unencrypted(key) for key in in_clear]
     values = {key: _value(key, text, found) for key, text in raw.items()}
-    settings: ClusterSettings | None = None
+    settings: StackSettings | None = None
     try:
-        settings = ClusterSettings.model_validate(values)
+        settings = StackSettings.model_validate(values)
     except ValidationError as error:
         found += [_problem(details) for details in error.errors()]
         for details in error.errors():
@@ -99,16 +102,18 @@ def parse(
     draft = Draft(**{key: _part(key, values) for key in Draft.__dataclass_fields__})
     # A part that is there and cannot be read is not missing.
     unread = {key for key in raw if getattr(draft, key, ...) is None}
-    found += [
-        problem
-        for problem in problems(
-            stack, draft, operator_key_given=operator_key_given, secrets=secrets
-        )
-        if problem.given is not None or problem.key not in unread
-    ]
+    told = problems(stack, draft, operator_key_given=operator_key_given, secrets=secrets)
+    told += _of_workloads(stack, draft, _part("workloads", values))
+    found += [p for p in told if p.given is not None or p.key not in unread]
     if found or settings is None:
         raise SettingsError(list({str(problem): problem for problem in found}.values()))
     return settings
+
+
+def _of_workloads(stack: str, draft: Draft, workloads: Workloads | None) -> list[Problem]:
+    if workloads is None or draft.addons is None:
+        return []
+    return list(workload_rules.problems(workloads, draft.addons, addon_asked(stack, draft)))
 
 
 def _unencrypted(key: str) -> Problem:
@@ -129,7 +134,7 @@ def _take_out(values: Any, path: tuple[int | str, ...]) -> None:
 
 def _part(key: str, values: Mapping[str, Any]) -> Any:
     """One part of the settings, None where it cannot be read by itself."""
-    field = ClusterSettings.model_fields[key]
+    field = StackSettings.model_fields[key]
     if key not in values:
         return None if field.is_required() else field.get_default(call_default_factory=True)
     try:
@@ -196,7 +201,7 @@ def _help(path: list[str]) -> str:
 
 def _model_at(path: Iterable[str]) -> type[BaseModel] | None:
     """The settings model that a path leads to; a step into a collection leads to its values."""
-    annotation: Any = ClusterSettings
+    annotation: Any = StackSettings
     for part in path:
         annotation = _given(annotation)
         if _is_model(annotation):

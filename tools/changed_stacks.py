@@ -14,7 +14,10 @@ from tools.messages import ToolError, say
 from tools.paths import CLONE
 
 # What every stack is made of: a change here can change each of them.
-PROGRAM = ("__main__.py", "Pulumi.yaml", "requirements.txt", "components/*", "stacks/*")
+PROGRAM = (
+    *("__main__.py", "Pulumi.yaml", "requirements.txt"),
+    *("components/*", "stacks/*", "workloads/*"),
+)
 _COMMIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/^~-]*")
 
 

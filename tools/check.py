@@ -26,7 +26,7 @@ _K3S = CLONE / "lab" / "k3s"
 _COREDNS = _K3S / "images" / "coredns"
 _ACTIONLINT = CLONE / "tools" / "actionlint"
 _VET = ("vet", "-trimpath", "./...")
-_TYPED = ("components", "stacks", "tools", "lab", "__main__.py")
+_TYPED = ("components", "stacks", "workloads", "tools", "lab", "__main__.py")
 
 
 @dataclass(frozen=True)

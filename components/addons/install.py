@@ -1,6 +1,6 @@
 """The chosen add-ons, each when those that it needs are there; independent ones side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
@@ -22,18 +22,22 @@ def install(
     name: str,
     addons: Addons,
     k3s: K3s,
+    provider: "Callable[[], Provider]",
     machines: Sequence[Machine],
     secrets: Mapping[str, pulumi.Input[str]],
     opts: pulumi.ResourceOptions,
 ) -> Mapping[str, pulumi.ComponentResource]:
-    """Install them into a cluster whose nodes are there; gives their components by key."""
+    """Install them into a cluster whose nodes are there; gives their components by key.
+
+    `provider` of the cluster's API is made where there is something to install.
+    """
     chosen = addons.chosen()
     if not chosen:
         return {}
     site = Site(
         cluster=name,
         k3s=k3s,
-        provider=_provider(name, k3s, opts),
+        provider=provider(),
         charts=addons.charts,
         server=next(machine for machine in machines if machine.role == "server"),
         machines=machines,
@@ -56,15 +60,3 @@ def _order(chosen: Mapping[str, Settings]) -> dict[str, list[str]]:
         for key, settings in chosen.items()
     }
     return {key: before[key] for key in TopologicalSorter(before).static_order()}
-
-
-def _provider(name: str, k3s: K3s, opts: pulumi.ResourceOptions) -> "Provider":
-    from pulumi_kubernetes import Provider
-
-    return Provider(
-        f"{name}-kubernetes",
-        kubeconfig=k3s.kubeconfig,
-        # Without it a changed address in the kubeconfig would replace everything in the cluster.
-        cluster_identifier=name,
-        opts=opts,
-    )

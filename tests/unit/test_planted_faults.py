@@ -37,7 +37,7 @@ FAULTS = {
 def test_a_planted_fault_makes_a_test_fail(
     tmp_path: Path, file: str, text: str, instead: str
 ) -> None:
-    for name in ("components", "stacks", "tests/unit"):
+    for name in ("components", "stacks", "workloads", "tests/unit"):
         shutil.copytree(ROOT / name, tmp_path / name)
     for name in ("__main__.py", "Pulumi.dev.yaml", "pyproject.toml", "tests/__init__.py"):
         shutil.copy(ROOT / name, tmp_path / name)

@@ -79,6 +79,7 @@ def repository(tmp_path: Path) -> Repository:
         ("tests/requirements.txt", []),
         ("components/k3s/scripts/lib.sh", ALL),
         ("stacks/settings.py", ALL),
+        ("workloads/scripts/install.php", ALL),
     ],
 )
 def test_a_changed_file_changes_these_stacks(

@@ -73,7 +73,7 @@ class User:
         self.clone, self.stub, self.home = folder / "clone", folder / "stub", folder / "home"
         self.clone.mkdir()
         self.stub.mkdir()
-        for part in ("tools", "components", "stacks"):
+        for part in ("tools", "components", "stacks", "workloads"):
             shutil.copytree(ROOT / part, self.clone / part)
         (self.clone / "tools" / "packages.py").write_text("def ensure(): pass\n")
         for part, made in (("nodes", "localhost/k3s-node:abc"), ("k3s", "/cache/k3s/v9+lab")):

@@ -26,7 +26,7 @@ if sys.argv[1:] == ["preview", "--stack", "staging"]:
 sys.exit("not asked for: " + " ".join(sys.argv[1:]))
 """
 PROGRAM = ("Makefile", "Pulumi.staging.yaml", "Pulumi.dev.yaml", "tools", "components", "stacks")
-PROGRAM += ("requirements.txt", "lab/requirements.txt")
+PROGRAM += ("workloads", "requirements.txt", "lab/requirements.txt")
 
 
 class Runner:
