@@ -9,6 +9,7 @@ import pulumi
 from components.addons import (
     cert_manager,
     ingress,
+    logging,
     longhorn,
     longhorn_settings,
     metallb,
@@ -92,6 +93,13 @@ KINDS: Mapping[str, Kind] = {
         # Nodes take no pods before their network, and with a cloud's controller before that.
         after=("cni", "cloudController"),
         profiles=lambda _: ("prometheus",),
+        stores=lambda settings: settings.storage is not None,
+    ),
+    "logging": Kind(
+        component=logging.Logging,
+        problems=logging.problems,
+        charts=(logging.LOKI, logging.COLLECTOR),
+        after=("cni", "cloudController"),
         stores=lambda settings: settings.storage is not None,
     ),
     "ingress": Kind(

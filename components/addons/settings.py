@@ -10,6 +10,7 @@ from components.addons.cert_manager import CertManagerSettings
 from components.addons.charts import ChartSource
 from components.addons.ingress import IngressSettings
 from components.addons.kinds import KINDS
+from components.addons.logging import LoggingSettings
 from components.addons.longhorn_settings import LonghornSettings
 from components.addons.metallb import MetallbSettings
 from components.addons.network_policies import NetworkPoliciesSettings
@@ -42,6 +43,9 @@ class Addons(Settings):
     )
     prometheus: PrometheusSettings | None = Field(
         default=None, description="Prometheus, Alertmanager and Grafana: {}, or {storage: {…}}"
+    )
+    logging: LoggingSettings | None = Field(
+        default=None, description="logs of all pods, by Loki: {}, or {storage: {…}}"
     )
     local_path: bool = Field(
         default=True, description="k3s's own volumes on the nodes' disks; false to leave them out"

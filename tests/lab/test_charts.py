@@ -11,6 +11,9 @@ import yaml
 
 from components.addons import cert_manager, metallb, prometheus, rook_values
 from components.addons.kinds import KINDS
+from components.addons.logging import LoggingSettings
+from components.addons.logging_collector import collector_values
+from components.addons.logging_values import loki_values
 from components.addons.prometheus_values import chart_values as prometheus_values
 from components.addons.rook_settings import RookSettings
 from components.addons.settings import Addons
@@ -40,6 +43,9 @@ def monitoring_values(written: Mapping[str, Any]) -> dict[str, Any]:
 ROOK = RookSettings.model_validate(
     {"filesystem": True, "objectStore": True, "nfs": True, "replicas": 1}
 )
+LOGGING = LoggingSettings.model_validate(
+    {"storage": {"storageClass": "fast"}, "excludeNamespaces": ["noisy"]}
+)
 DISKS = {"node-1": ["/dev/sdb"], "node-2": ["/dev/sdb", "/dev/sdc"]}
 
 # Chart, and the program's values for it.
@@ -53,6 +59,11 @@ GIVEN = {
     "Rook's operator": ("rook-ceph-v1.20.6", rook_values.operator_values(ROOK)),
     "Rook's cluster": ("rook-ceph-cluster-v1.20.6", rook_values.cluster_values(ROOK, DISKS)),
     "Ceph's drivers": ("ceph-csi-drivers-1.0.4", rook_values.csi_values(ROOK)),
+    "Loki": ("loki-18.11.0", loki_values(LOGGING)),
+    "logs' collector": (
+        "opentelemetry-collector-0.170.0",
+        collector_values(LOGGING),
+    ),
 }
 
 
@@ -92,8 +103,12 @@ def paths(values: Mapping[str, Any], *before: str) -> list[tuple[str, ...]]:
     return found
 
 
-# Keys of these are what a user writes, or a Kubernetes object's.
-FREE = {"storageSpec", "storage", "dashboardProviders", "dashboards", "cephClusterSpec"}
+# Keys of these are what a user writes, a Kubernetes object's, or the program's that runs there.
+FREE = {
+    *("storageSpec", "storage", "dashboardProviders", "dashboards", "cephClusterSpec"),
+    *("dataVolumeParameters", "resources", "securityContext", "alternateConfig"),
+    *("commonConfig", "schemaConfig", "limits_config", "compactor", "analytics"),
+}
 
 
 @pytest.mark.parametrize("case", GIVEN)
@@ -106,7 +121,7 @@ def test_the_programs_values_are_taken(packed: Path, tmp_path: Path, case: str) 
     "case",
     [
         *("metallb, BGP", "cert-manager", "Prometheus, all of it"),
-        *("Rook's operator", "Rook's cluster", "Ceph's drivers"),
+        *("Rook's operator", "Rook's cluster", "Ceph's drivers", "Loki", "logs' collector"),
     ],
 )
 def test_a_key_that_the_real_chart_lacks_is_refused_wherever_the_program_sets_one(
@@ -122,7 +137,7 @@ def test_a_key_that_the_real_chart_lacks_is_refused_wherever_the_program_sets_on
         assert "misspelt" in run.stderr
 
 
-@pytest.mark.parametrize("key", ["metallb", "certManager", "prometheus", "rook"])
+@pytest.mark.parametrize("key", ["metallb", "certManager", "prometheus", "rook", "logging"])
 def test_the_versions_are_those_that_the_program_pins(packed: Path, key: str) -> None:
     (settings,) = [
         kind for kind in get_args(Addons.model_fields[FIELDS[key]].annotation) if kind is not None
