@@ -57,7 +57,7 @@ def labels(settings: LonghornSettings, group: str) -> Mapping[str, str]:
 def problems(settings: LonghornSettings, asked: AddonAsked) -> Iterator[Problem]:
     """Mistakes that no single field shows."""
     yield from _data_path(settings.data_path)
-    for group in settings.groups:
+    for group in settings.groups if asked.groups else ():
         yield from _group(settings, asked, group)
     if asked.nodes:
         yield from _replicas(settings, asked)
@@ -81,7 +81,7 @@ def _group(settings: LonghornSettings, asked: AddonAsked, key: str) -> Iterator[
             key="addons.longhorn.groups",
             given=key,
             why="no group has that name",
-            write=f"write of {', '.join(asked.groups)} those whose nodes hold data",
+            write=f"write of {', '.join(sorted(asked.groups))} those whose nodes hold data",
         )
     elif _tainted(group) and not _tolerates(settings):
         yield Problem(

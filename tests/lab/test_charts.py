@@ -9,11 +9,12 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from components.addons import cert_manager, metallb, prometheus, rook_values
+from components.addons import cert_manager, longhorn, metallb, prometheus, rook_values
 from components.addons.kinds import KINDS
 from components.addons.logging import LoggingSettings
 from components.addons.logging_collector import collector_values
 from components.addons.logging_values import loki_values
+from components.addons.longhorn_settings import LonghornSettings
 from components.addons.prometheus_values import chart_values as prometheus_values
 from components.addons.rook_settings import RookSettings
 from components.addons.settings import Addons
@@ -58,6 +59,7 @@ GIVEN = {
     "Prometheus, all of it": ("kube-prometheus-stack-88.5.3", monitoring_values(STORED)),
     "Rook's operator": ("rook-ceph-v1.20.6", rook_values.operator_values(ROOK)),
     "Rook's cluster": ("rook-ceph-cluster-v1.20.6", rook_values.cluster_values(ROOK, DISKS)),
+    "Longhorn": ("longhorn-1.12.1", longhorn.chart_values(LonghornSettings(groups=("agent",)))),
     "Ceph's drivers": ("ceph-csi-drivers-1.0.4", rook_values.csi_values(ROOK)),
     "Loki": ("loki-18.11.0", loki_values(LOGGING)),
     "logs' collector": (

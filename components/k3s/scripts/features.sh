@@ -50,16 +50,18 @@ apt_get() {
 # The lists have a lock of their own, which apt-get does not wait for: a fresh machine fetches them
 # by itself. Whether lists that are not all there are good enough, the installation shows.
 lists_fetched() {
-    said=$(apt_get update 2>&1) || case $said in *'Could not get lock'*) return 1 ;; esac
+    fetched=$(apt_get update 2>&1) && return 0
+    case $fetched in *'Could not get lock'*) return 1 ;; esac
+    printf '%s\n' "$fetched"
 }
 
-# install MANAGER PACKAGE...: prints what the manager said.
+# install_packages MANAGER PACKAGE...: prints what the manager said.
 install_packages() {
     manager=$1
     shift
     case $manager in
         apt-get)
-            wait_for "$LOCK_TIMEOUT" lists_fetched || true
+            wait_for "$LOCK_TIMEOUT" lists_fetched || printf '%s\n' "$fetched"
             apt_get install --no-install-recommends "$@"
             ;;
         dnf) bounded dnf install --assumeyes --setopt=install_weak_deps=False "$@" ;;
@@ -70,7 +72,8 @@ install_packages() {
 # An NFS client's package brings rpcbind along, which listens on port 111 of every address, and which
 # NFS 4 has no use for. Where there is one already, it is the owner's.
 keep_rpcbind_off() {
-    command -v rpcbind >/dev/null 2>&1 || systemctl mask --quiet rpcbind.service rpcbind.socket
+    if command -v rpcbind >/dev/null 2>&1; then return 0; fi
+    said=$(systemctl mask rpcbind.service rpcbind.socket 2>&1) || fail "rpcbind cannot be kept off — $said"
 }
 
 install_missing() {
@@ -78,14 +81,14 @@ install_missing() {
     [ -n "$missing" ] || return 0
     manager=$(package_manager)
     [ -n "$manager" ] || fail "no $(for feature in $missing; do program_of "$feature"; done | paste -sd ' ' -), \
-which add-ons need, and neither apt-get, dnf nor zypper to install it with — install it on this machine"
+which add-ons need, and neither apt-get, dnf nor zypper to install them with — install them on this machine"
     packages=$(for feature in $missing; do package_of "$feature" "$manager"; done | paste -sd ' ' -)
     case " $(one_line "$missing") " in *' nfs '*) keep_rpcbind_off ;; esac
     say "installs $packages"
     # shellcheck disable=SC2086 # each is a word
     said=$(install_packages "$manager" $packages 2>&1) || {
         printf '%s\n' "$said" | tail -n 15 >&2
-        fail "$packages cannot be installed — $manager's last words are above — install them on this machine, or in its image"
+        fail "$packages cannot be installed — $manager's last words are above — install it on this machine, or have it in its image"
     }
     missing=$(missing_features)
     [ -z "$missing" ] || fail "$packages are installed, and there is still no $(program_of "${missing%%
