@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -54,30 +56,44 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for marker, why in cannot.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=why))
-    needing = [item for item in items if item.get_closest_marker("network")]
-    if needing and (reason := _no_network()):
-        config.hook.pytest_deselected(items=needing)
-        items[:] = [item for item in items if item not in needing]
-        config.stash[_DESELECTED] = f"{len(needing)} tests of the real addresses left out: {reason}"
+    asked_for = "network" in config.option.markexpr
+    without = {item: why for item in items if (why := _left_out(item, asked_for))}
+    for item, why in without.items() if asked_for else ():
+        item.add_marker(pytest.mark.skip(reason=why))
+    if without and not asked_for:
+        config.hook.pytest_deselected(items=list(without))
+        items[:] = [item for item in items if item not in without]
+        config.stash[_DESELECTED] = Counter(without.values())
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Says what the closing line only counts."""
-    if said := config.stash.get(_DESELECTED, ""):
-        terminalreporter.write_line(said)
+    for why, count in config.stash.get(_DESELECTED, Counter()).items():
+        terminalreporter.write_line(f"{count} tests of the real addresses left out: {why}")
 
 
-_DESELECTED = pytest.StashKey[str]()
-_found: dict[str, str | None] = {}
+_DESELECTED = pytest.StashKey[Counter[str]]()
+
+
+def _left_out(item: pytest.Item, asked_for: bool) -> str | None:
+    """Why a test of real addresses is not run: nobody asked for it, or they are out of reach."""
+    marker = item.get_closest_marker("network")
+    if marker is None:
+        return None
+    if marker.kwargs.get("opt_in") and not asked_for:
+        return 'only run by make test ARGS="-m network"'
+    reasons = filter(None, map(_unreachable, marker.args))
+    return next(reasons, None) if marker.args else _no_network()
+
+
+_unreachable = cache(unreachable)
 
 
 def _no_network() -> str | None:
-    if "network" not in _found:
-        # One look for both: where Pulumi's releases are out of reach, k3s's are not asked for.
-        _found["network"] = unreachable(f"{PULUMI.official}/") or unreachable(K3S.official)
-    return _found["network"]
+    """One look for both: where Pulumi's releases are out of reach, k3s's are not asked for."""
+    return _unreachable(f"{PULUMI.official}/") or _unreachable(K3S.official)
 
 
 def _cannot() -> dict[str, str]:

@@ -23,7 +23,7 @@ from tests import host
 from tests.conftest import K3sRelease
 from tests.e2e import secrets
 from tests.e2e.conftest import SETTINGS, working_in
-from tests.e2e.kubernetes import Kubectl
+from tests.e2e.kubernetes import Kubectl, until
 from tests.e2e.workspace import Made, Workspace
 
 pytestmark = pytest.mark.nodes
@@ -43,10 +43,20 @@ ROOK: dict[str, Any] = {
     **{"filesystem": True, "objectStore": True, "nfs": True, "destroyData": True},
     **{"mons": 1, "replicas": 1, "loopDevices": {f"{STACK}-agent-1": ["/dev/loop8", "/dev/loop9"]}},
 }
+LONGHORN: dict[str, Any] = {"replicas": 1, "groups": ["agent"], "destroyData": True}
 ALL = {
-    **{"metallb": METALLB, "rook": ROOK},
+    **{"metallb": METALLB, "rook": ROOK, "longhorn": LONGHORN},
     **{"certManager": CERT_MANAGER, "prometheus": PROMETHEUS},
 }
+# Images that nobody can pull, so nothing is waited for; volumes that are there already.
+WORDPRESS: dict[str, Any] = {
+    "admin": {"email": "ops@company.tld"},
+    "ingress": {"host": "blog.company.tld", "className": "nobodys", "issuer": "self-signed"},
+    "images": {"wordpress": "registry.invalid/wordpress:1", "mysql": "registry.invalid/mysql:1"},
+    "storage": {"storageClass": "by-hand", "content": 1, "mysql": 1},
+    "wait": False,
+}
+VOLUMES = Path(__file__).with_name("volumes.yaml")
 STORES = ("block", "filesystem", "bucket", "nfs")
 ROOKS = ("rook-ceph", "ceph-csi-drivers", "rook-ceph-cluster")
 
@@ -102,10 +112,19 @@ def _podman(*words: str) -> str:
 
 def passwords(cluster: Cluster) -> dict[str, str]:
     """What the stack made for the add-ons, as their Secrets in the cluster hold it."""
-    held = cluster.kubectl.json("get", "secret/grafana-admin", "--namespace", "monitoring")
-    password = base64.b64decode(held["data"]["admin-password"]).decode()
-    assert len(password) >= 32
-    return {"Grafana's": password}
+    places = {
+        "Grafana's": ("monitoring", "grafana-admin", "admin-password"),
+        "WordPress's": ("wordpress", "wordpress-admin", "password"),
+        "MySQL's": ("wordpress", "mysql", "password"),
+        "MySQL's root's": ("wordpress", "mysql", "root-password"),
+        "a cookie's": ("wordpress", "wordpress", "logged-in-key"),
+    }
+    found = {}
+    for name, (namespace, secret, key) in places.items():
+        held = cluster.kubectl.json("get", f"secret/{secret}", "--namespace", namespace)
+        found[name] = base64.b64decode(held["data"][key]).decode()
+        assert len(found[name]) >= 32
+    return found
 
 
 def counts(made: Made) -> dict[str, int]:
@@ -208,6 +227,8 @@ def test_one_changed_value_upgrades_its_release_and_nothing_else(cluster: Cluste
 
 def test_further_add_ons_come_in_beside_it(cluster: Cluster) -> None:
     nodes = cluster.boots()
+    cluster.kubectl("apply", "--filename", "-", stdin=VOLUMES.read_text())
+    cluster.workspace.configure(workloads={"wordpress": WORDPRESS})
     with secrets.ArgumentWatch() as watch:
         more = cluster.addons(**ALL)
     print(more.text)
@@ -216,6 +237,7 @@ def test_further_add_ons_come_in_beside_it(cluster: Cluster) -> None:
         "metallb": ("metallb-system", "deployed", 3),  # its value is as it was
         "cert-manager": ("cert-manager", "deployed", 1),
         "prometheus": ("monitoring", "deployed", 1),
+        "longhorn": ("longhorn-system", "deployed", 1),
         **dict.fromkeys(ROOKS, ("rook-ceph", "deployed", 1)),
     }
     ceph = cluster.kubectl.json("get", "cephcluster/rook-ceph", "-n", "rook-ceph")
@@ -224,11 +246,44 @@ def test_further_add_ons_come_in_beside_it(cluster: Cluster) -> None:
     assert cluster.kubectl("get", "cephnfs", "-n", "rook-ceph", "-o", "name")
     classes = cluster.kubectl("get", "storageclass", "-o", "name").split()
     assert {f"storageclass.storage.k8s.io/ceph-{n}" for n in STORES} <= set(classes)
+    # What add-ons need of machines is installed there, and only the chosen group's nodes hold data.
+    for container in (SERVER, f"k3s-{STACK}-agent-1"):
+        assert _podman("exec", container, "which", "iscsiadm") == "/usr/sbin/iscsiadm\n"
+    stores = cluster.kubectl("get", "nodes.longhorn.io", "-n", "longhorn-system", "-o", "name")
+    assert stores == f"node.longhorn.io/{STACK}-agent-1\n"
     issuer = cluster.kubectl.json("get", "clusterissuer/self-signed")
     assert issuer["spec"] == {"selfSigned": {}}
     assert cluster.boots() == nodes
     assert secrets.in_texts(passwords(cluster), {a: a for a in watch.seen}) == []
     assert counts(cluster.addons(**ALL)) == {}
+
+
+def test_wordpress_is_taken_by_the_api_and_its_volumes_are_bound(cluster: Cluster) -> None:
+    def of_the_site(*words: str) -> Any:
+        return cluster.kubectl.json("get", *words, "--namespace", "wordpress")
+
+    def claims() -> dict[str, str]:
+        found = of_the_site("persistentvolumeclaims")["items"]
+        return {claim["metadata"]["name"]: claim["status"]["phase"] for claim in found}
+
+    def pulled() -> set[str]:
+        """The images that nodes have tried to get, each for a pod that nothing else holds back."""
+        events = of_the_site("events", "--field-selector", "reason=Pulling")["items"]
+        return {
+            image for image in WORDPRESS["images"].values() for e in events if image in e["message"]
+        }
+
+    until(60, "both claims are bound", lambda: set(claims().values()) == {"Bound"})
+    assert set(claims()) == {"mysql", "wordpress"}
+    # Admitted by the namespace's level, placed, and with all volumes: only their images lack.
+    until(60, "both pods get as far as their images", lambda: len(pulled()) == 2)
+    events = of_the_site("events", "--field-selector", "type=Warning")["items"]
+    assert {e["reason"] for e in events} <= {"Failed", "BackOff", "FailedScheduling"}, events
+    ingress = of_the_site("ingress/wordpress")["spec"]
+    assert [tls["hosts"] for tls in ingress["tls"]] == [[WORDPRESS["ingress"]["host"]]]
+    outputs = cluster.workspace.outputs()
+    assert outputs["wordpressUrl"] == "https://blog.company.tld"
+    assert outputs["wordpressPassword"] == passwords(cluster)["WordPress's"]
 
 
 def test_a_changed_setting_of_one_upgrades_one_of_six(cluster: Cluster) -> None:
@@ -240,7 +295,7 @@ def test_a_changed_setting_of_one_upgrades_one_of_six(cluster: Cluster) -> None:
     assert after == {name: found for name, found in before.items() if name != "prometheus"}
 
 
-def test_grafanas_password_is_nowhere_in_clear(cluster: Cluster) -> None:
+def test_no_password_is_anywhere_in_clear(cluster: Cluster) -> None:
     known = passwords(cluster)
     cluster.workspace.configure(addons=ALL)
     texts = {"preview": cluster.workspace.make("preview").text}
@@ -256,11 +311,29 @@ def test_grafanas_password_is_nowhere_in_clear(cluster: Cluster) -> None:
         assert secrets.in_texts(known, {"release": manifest.decode()}) == []
 
 
+def test_wordpress_is_gone_with_its_key_and_nothing_else_is(cluster: Cluster) -> None:
+    before = cluster.releases()
+    cluster.workspace.configure(workloads={})
+    gone = cluster.addons(**ALL)
+    print(gone.text)
+    assert set(counts(gone)) == {"deleted", "updated"}, gone.text
+    # Prometheus's changed setting is as it was.
+    assert (counts(gone)["updated"], cluster.releases()) == (
+        1,
+        before | {"prometheus": ("monitoring", "deployed", 3)},
+    )
+    assert "NotFound" in cluster.kubectl.attempt("get", "namespace/wordpress").stderr
+    volumes = cluster.kubectl.json("get", "persistentvolumes")["items"]
+    assert {volume["status"]["phase"] for volume in volumes} == {"Released"}
+    cluster.kubectl("delete", "--filename", "-", stdin=VOLUMES.read_text())
+
+
 @pytest.mark.parametrize(
     ("key", "releases", "namespace", "objects"),
     [
         ("metallb", ("metallb",), "metallb-system", "crd/ipaddresspools.metallb.io"),
         ("rook", ROOKS, "rook-ceph", "storageclass/ceph-nfs"),
+        ("longhorn", ("longhorn",), "longhorn-system", "storageclass/longhorn"),
         ("certManager", ("cert-manager",), "cert-manager", "clusterissuer/self-signed"),
         ("prometheus", ("prometheus",), "monitoring", "clusterrole/grafana-configmaps"),
     ],
@@ -273,7 +346,8 @@ def test_a_key_that_is_removed_takes_its_add_on_along_and_no_other(
     before = cluster.releases()
     gone = cluster.addons(**{name: chosen for name, chosen in ALL.items() if name != key})
     print(gone.text)
-    assert set(counts(gone)) == {"deleted"}, gone.text
+    # Of machines no more is asked than the others need: prepare and registration know.
+    assert set(counts(gone)) == {"deleted", *(["updated"] if key == "longhorn" else [])}, gone.text
     after = cluster.releases()
     assert after == {name: found for name, found in before.items() if name not in releases}
     for what in (f"namespace/{namespace}", objects):
@@ -282,6 +356,7 @@ def test_a_key_that_is_removed_takes_its_add_on_along_and_no_other(
 
 
 def test_all_of_them_go_with_the_cluster_in_one_destroy(cluster: Cluster) -> None:
+    cluster.workspace.configure(workloads={"wordpress": WORDPRESS})
     cluster.addons(**ALL)
     started = time.monotonic()
     gone = cluster.workspace.make("destroy")

@@ -1,0 +1,144 @@
+"""What the pages of docs/addons promise of each real chart's objects: a table, by add-on."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.charts.rendering import Rendered
+
+Promise = Callable[[Rendered], None]
+
+
+def words_of(found: Mapping[str, Any]) -> list[str]:
+    """Arguments of all containers of a workload."""
+    containers = found["spec"]["template"]["spec"]["containers"]
+    return [word for container in containers for word in container.get("args", ())]
+
+
+def metallb_runs_frr_for_bgp_alone(found: Rendered) -> None:
+    frr = [o for o in found.objects if "frr" in o["metadata"]["name"] and o["kind"] == "DaemonSet"]
+    assert bool(frr) is (found.case.title == "bgp")
+    assert found.one("DaemonSet", "metallb-speaker")
+    assert found.one("ValidatingWebhookConfiguration", "metallb-webhook-configuration")
+
+
+def cert_managers_definitions_stay(found: Rendered) -> None:
+    kept = {"helm.sh/resource-policy": "keep"}
+    for definition in found.of_kind("CustomResourceDefinition"):
+        assert kept.items() <= definition["metadata"]["annotations"].items()
+
+
+def cert_managers_default_issuer_is_among_those_made(found: Rendered) -> None:
+    issuers = [o["metadata"]["name"] for o in found.made if o["kind"] == "ClusterIssuer"]
+    (named,) = (
+        word.partition("=")[2]
+        for word in words_of(found.one("Deployment", "cert-manager"))
+        if word.startswith("--default-issuer-name=")
+    )
+    assert named in issuers
+    assert named == ("letsencrypt-production" if found.case.settings else "self-signed")
+
+
+def nothing_asks_the_webhook_but_the_program(found: Rendered) -> None:
+    assert found.of_kind("Job") == []
+
+
+def prometheus_reads_all_monitors_and_none_of_k3ss_own_process(found: Rendered) -> None:
+    spec = found.one("Prometheus")["spec"]
+    for kind in ("serviceMonitor", "podMonitor", "rule", "probe", "scrapeConfig"):
+        assert spec[f"{kind}Selector"] == {}, kind
+    assert spec["retention"] == "10d"
+    jobs = " ".join(o["metadata"]["name"] for o in found.of_kind("ServiceMonitor"))
+    for part in ("controller-manager", "scheduler", "proxy", "etcd"):
+        assert part not in jobs
+    assert "kubelet" in jobs
+
+
+def grafanas_password_is_in_the_programs_secret_alone(found: Rendered) -> None:
+    pod = found.one("Deployment", "prometheus-grafana")["spec"]["template"]["spec"]
+    sources = [
+        v["valueFrom"]["secretKeyRef"]
+        for c in pod["containers"]
+        for v in c.get("env", ())
+        if v["name"] == "GF_SECURITY_ADMIN_PASSWORD"
+    ]
+    assert sources == [{"name": "grafana-admin", "key": "admin-password"}]
+    assert "grafana-admin" in {o["metadata"]["name"] for o in found.made if o["kind"] == "Secret"}
+    # Without receivers the chart makes one for Alertmanager, which tells nobody of anything.
+    assert [o for o in found.of_kind("Secret") if "grafana" in o["metadata"]["name"]] == []
+
+
+def grafana_reads_no_secrets(found: Rendered) -> None:
+    account = found.one("Deployment", "prometheus-grafana")["spec"]["template"]["spec"][
+        "serviceAccountName"
+    ]
+    roles = {
+        binding["roleRef"]["name"]
+        for kind in ("ClusterRoleBinding", "RoleBinding")
+        for binding in found.of_kind(kind)
+        if account in [subject["name"] for subject in binding["subjects"]]
+    }
+    for role in [*found.of_kind("ClusterRole"), *found.of_kind("Role")]:
+        if role["metadata"]["name"] in roles:
+            assert not [rule for rule in role["rules"] or () if "secrets" in rule["resources"]]
+
+
+def prometheus_has_volumes_where_they_are_asked_for(found: Rendered) -> None:
+    spec, asked = found.one("Prometheus")["spec"], "storage" in found.case.settings
+    assert ("storage" in spec) is asked
+    assert bool(found.of_kind("PersistentVolumeClaim")) is asked
+    if asked:
+        claim = spec["storage"]["volumeClaimTemplate"]["spec"]
+        assert claim["resources"]["requests"]["storage"] == "50Gi"
+        assert spec["retentionSize"] == "40960MiB"
+
+
+def alertmanager_is_told_by_the_programs_secret(found: Rendered) -> None:
+    spec = found.one("Alertmanager")["spec"]
+    if "alertmanager" in found.case.settings:
+        assert spec["configSecret"] == "alertmanager-config"
+
+
+def ceph_takes_the_named_disks_and_no_others(found: Rendered) -> None:
+    storage = found.one("CephCluster")["spec"]["storage"]
+    assert (storage["useAllNodes"], storage["useAllDevices"]) == (False, False)
+    assert storage["nodes"]
+    assert all(node["devices"] for node in storage["nodes"])
+
+
+def ceph_has_the_stores_that_are_asked_for(found: Rendered) -> None:
+    for kind, key in (("CephFilesystem", "filesystem"), ("CephObjectStore", "objectStore")):
+        assert bool(found.of_kind(kind)) is (key in found.case.settings)
+    made = {o["kind"] for o in found.made}
+    assert ("CephNFS" in made) is ("nfs" in found.case.settings)
+    classes = {o["metadata"]["name"] for o in found.of_kind("StorageClass")}
+    assert "ceph-block" in classes
+
+
+def ceph_drivers_are_those_of_the_stores(found: Rendered) -> None:
+    drivers = {o["metadata"]["name"].partition(".")[2] for o in found.of_kind("Driver")}
+    filesystem, nfs = ("cephfs.csi.ceph.com", "nfs.csi.ceph.com")
+    assert "rbd.csi.ceph.com" in drivers
+    assert (filesystem in drivers) is ("filesystem" in found.case.settings)
+    assert (nfs in drivers) is ("nfs" in found.case.settings)
+
+
+PROMISES: Mapping[str, tuple[Promise, ...]] = {
+    "metallb": (metallb_runs_frr_for_bgp_alone,),
+    "certManager": (
+        cert_managers_definitions_stay,
+        cert_managers_default_issuer_is_among_those_made,
+        nothing_asks_the_webhook_but_the_program,
+    ),
+    "prometheus": (
+        prometheus_reads_all_monitors_and_none_of_k3ss_own_process,
+        grafanas_password_is_in_the_programs_secret_alone,
+        grafana_reads_no_secrets,
+        prometheus_has_volumes_where_they_are_asked_for,
+        alertmanager_is_told_by_the_programs_secret,
+    ),
+    "rook": (
+        ceph_takes_the_named_disks_and_no_others,
+        ceph_has_the_stores_that_are_asked_for,
+        ceph_drivers_are_those_of_the_stores,
+    ),
+}
