@@ -170,12 +170,15 @@ def test_a_host_that_is_let_go_of_is_as_it_was(host: ExistingNode, peer: Existin
     host.run(_OWNERS)
     listing = "find /etc /usr/local /var/lib/k3s-artifacts -xdev 2>/dev/null | sort; "
     look = listing + "nft list ruleset; systemctl list-unit-files --no-legend"
+    host.run("mkdir /etc/multipath")
     before = host.run(look)
     state = host.admit(from_(peer, "6443"))
     assert host.run(look) != before
     # As k3s's installer leaves it: an uninstaller that runs while the ports are still closed.
     host.run(
-        "mkdir -p /var/lib/k3s-artifacts/v1 /etc/rancher/node\n"
+        "mkdir -p /var/lib/k3s-artifacts/v1 /etc/rancher/node /etc/multipath/conf.d\n"
+        # As features.sh leaves it on a machine that is no container.
+        "touch /etc/modules-load.d/k3s-iscsi.conf /etc/multipath/conf.d/k3s-iscsi.conf\n"
         f"printf '#!/bin/sh\\nnft list table inet {TABLE} >/dev/null && rm \"$0\"\\n' "
         ">/usr/local/bin/k3s-agent-uninstall.sh\n"
         "chmod +x /usr/local/bin/k3s-agent-uninstall.sh"

@@ -17,6 +17,9 @@ uninstall_k3s() {
     # The release's files, and the password by which a cluster knew the node.
     rm -rf "$STORE" /etc/rancher/node
     if [ -d /etc/rancher ]; then rmdir --ignore-fail-on-non-empty /etc/rancher; fi
+    # What features.sh wrote beside the packages, which stay.
+    rm -f /etc/modules-load.d/k3s-iscsi.conf /etc/multipath/conf.d/k3s-iscsi.conf
+    if [ -d /etc/multipath/conf.d ]; then rmdir --ignore-fail-on-non-empty /etc/multipath/conf.d; fi
     # Folders that its kubelet and its pods' network made, once they are empty.
     for folder in /usr/libexec/kubernetes /var/lib/cni; do
         if [ -d "$folder" ]; then find "$folder" -depth -type d -empty -delete; fi
