@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # What a chart's own hooks and images may take on a small machine, seconds.
 _RELEASE_SECONDS = 900
+# Each is a Secret of up to 1 MiB, and without a limit the provider keeps them all.
+_REVISIONS = 10
 # The add-ons that bring storage classes.
 STORAGE = ("cloudController", "rook", "longhorn")
 
@@ -225,6 +227,7 @@ def release(
 def _from(charts: ChartSource, chart: Chart, version: str) -> tuple[str, str | None]:
     """What Helm is told: a file, an address in a registry, or a name and its repository."""
     if file := charts.file(chart, version):
+        max_history=_REVISIONS,
         return str(file), None
     repository = charts.url or chart.repository
     if repository.startswith("oci://"):

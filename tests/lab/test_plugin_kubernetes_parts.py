@@ -455,6 +455,26 @@ def test_the_state_names_what_a_manifest_makes() -> None:
     }
 
 
+def test_a_releases_state_says_what_the_program_does_not_as_the_official_plugins_does() -> None:
+    """Else that plugin, when it goes on with the stack, upgrades each release once."""
+    given = {"chart": "c", "name": "n", "atomic": True, "values": {"a": {"b": 1}}}
+    inputs = release_inputs.complete(given, {}, "r", b"", "default")
+    unsaid = (
+        *("allowNullValues", "cleanupOnFail", "createNamespace", "dependencyUpdate", "devel"),
+        *("disableCRDHooks", "disableOpenapiValidation", "disableWebhooks", "forceUpdate", "lint"),
+        *("recreatePods", "renderSubchartNotes", "replace", "resetValues", "reuseValues"),
+        *("skipAwait", "skipCrds", "takeOwnership", "verify", "waitForJobs"),
+    )
+    assert inputs == {
+        **given,
+        **{"namespace": "default", "timeout": 300},
+        **dict.fromkeys(unsaid, False),
+        **dict.fromkeys(("description", "keyring", "postrender"), ""),
+    }
+    old = {**given, "namespace": "default", "timeout": 300}
+    assert compare.differences(old, inputs) == {}  # states from before that
+
+
 def test_helm_is_told_what_the_inputs_say() -> None:
     inputs = {"atomic": True, "timeout": 60, "cleanupOnFail": True, "description": "d"}
     assert release_inputs.install_words({**inputs, "skipCrds": True, "waitForJobs": True}) == [

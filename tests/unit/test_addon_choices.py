@@ -35,6 +35,18 @@ def test_no_add_on_waits_for_itself_by_way_of_others() -> None:
     assert set(TopologicalSorter(before).static_order()) >= set(before)
 
 
+def test_a_changed_secret_is_not_taken_away_from_its_pods_first() -> None:
+    provider = run_dev({"addons": {"prometheus": {}}}).resources["dev-kubernetes"]
+    assert provider.inputs["clusterIdentifier"] == "dev"
+    assert provider.inputs["enableSecretMutable"] == "true"
+
+
+def test_a_release_keeps_ten_revisions_and_not_all_there_were() -> None:
+    releases = run_dev({"addons": {"prometheus": {}, "certManager": {}}}).registrations
+    kept = [r.inputs["maxHistory"] for r in releases if r.type == "kubernetes:helm.sh/v3:Release"]
+    assert kept == [10, 10]
+
+
 def test_every_add_on_of_the_table_is_a_setting() -> None:
     fields = {field.alias or name for name, field in Addons.model_fields.items()}
     assert set(KINDS) <= fields

@@ -20,7 +20,7 @@ from lab.plugins.shapes import Problem
 
 SHAPE = inputs_of(ReleaseArgs, "Release")
 TIMEOUT_SECONDS = 300
-_NEVER = ("compat", "allowNullValues", "resourceNames", "manifest", "status")  # without effect
+_NEVER = ("compat", "resourceNames", "manifest", "status")  # without effect
 _REFUSED = (
     "disableCRDHooks",
     "keyring",
@@ -31,6 +31,13 @@ _REFUSED = (
     "reuseValues",
     "verify",
 )
+# What the state says of them when a program does not: else the official plugin, which goes on with
+# the stack, would upgrade each release once for the difference.
+_UNSAID: Properties = {
+    name: "" if shape.describe() == "a string" else False
+    for name, shape in SHAPE.properties.items()
+    if shape.describe() == "a boolean" or name in ("description", "keyring", "postrender")
+}
 _REFUSED_OF_REPOSITORY = ("username", "password")
 _CHART_SWITCHES = {"devel": "--devel"}
 _SWITCHES = {
@@ -77,10 +84,9 @@ def complete(
     given = {k: v for k, v in inputs.items() if k not in _NEVER}
     given["name"] = given.get("name") or olds.get("name") or unique_name(resource, seed)
     given["namespace"] = given.get("namespace") or namespace
-    if not given.get("skipAwait"):
-        given.setdefault("timeout", TIMEOUT_SECONDS)
+    given.setdefault("timeout", 0 if given.get("skipAwait") else TIMEOUT_SECONDS)
     given["values"] = _values(given.pop("valueYamlFiles", None), given.get("values"))
-    return {k: v for k, v in given.items() if v not in (None, False, 0, "", [], {})}
+    return {**_UNSAID, **{k: v for k, v in given.items() if v is not None}}
 
 
 def _values(files: Value, values: Value) -> Value:
