@@ -220,6 +220,7 @@ def release(
         timeout=_RELEASE_SECONDS,
         atomic=atomic,
         cleanup_on_fail=True,
+        max_history=_REVISIONS,
         opts=site.options(parent, after),
     )
 
@@ -227,7 +228,6 @@ def release(
 def _from(charts: ChartSource, chart: Chart, version: str) -> tuple[str, str | None]:
     """What Helm is told: a file, an address in a registry, or a name and its repository."""
     if file := charts.file(chart, version):
-        max_history=_REVISIONS,
         return str(file), None
     repository = charts.url or chart.repository
     if repository.startswith("oci://"):
