@@ -35,7 +35,7 @@ package_manager() {
 missing_features() {
     for feature in $FEATURES; do
         command -v "$(program_of "$feature")" >/dev/null 2>&1 || echo "$feature"
-    done
+    done | paste -sd ' ' -
 }
 
 bounded() { timeout -k 10 "$PACKAGES_SECONDS" "$@"; }
@@ -76,14 +76,17 @@ keep_rpcbind_off() {
     said=$(systemctl mask rpcbind.service rpcbind.socket 2>&1) || fail "rpcbind cannot be kept off — $said"
 }
 
+# Words by a function of each feature's name: named FUNCTION FEATURES [ARGUMENT].
+named() { for feature in $2; do "$1" "$feature" "${3-}"; done | paste -sd ' ' -; }
+
 install_missing() {
     missing=$(missing_features)
     [ -n "$missing" ] || return 0
     manager=$(package_manager)
-    [ -n "$manager" ] || fail "no $(for feature in $missing; do program_of "$feature"; done | paste -sd ' ' -), \
-which add-ons need, and neither apt-get, dnf nor zypper to install them with — install them on this machine"
-    packages=$(for feature in $missing; do package_of "$feature" "$manager"; done | paste -sd ' ' -)
-    case " $(one_line "$missing") " in *' nfs '*) keep_rpcbind_off ;; esac
+    [ -n "$manager" ] || fail "no $(named program_of "$missing"), which add-ons need, and neither apt-get, dnf nor \
+zypper to install them with — install them on this machine"
+    packages=$(named package_of "$missing" "$manager")
+    case " $missing " in *' nfs '*) keep_rpcbind_off ;; esac
     say "installs $packages"
     # shellcheck disable=SC2086 # each is a word
     said=$(install_packages "$manager" $packages 2>&1) || {
@@ -91,11 +94,10 @@ which add-ons need, and neither apt-get, dnf nor zypper to install them with —
         fail "$packages cannot be installed — $manager's last words are above — install it on this machine, or have it in its image"
     }
     missing=$(missing_features)
-    [ -z "$missing" ] || fail "$packages are installed, and there is still no $(program_of "${missing%%
-*}")"
+    [ -z "$missing" ] || fail "$packages: installed, and there is still no $(named program_of "$missing")"
 }
 
-one_line() { printf '%s' "$1" | tr '\n' ' '; }
+write_for_all() { (umask 022 && mkdir -p "${1%/*}" && cat >"$1"); }
 
 is_container() { systemd-detect-virt --quiet --container; }
 
@@ -107,8 +109,7 @@ provide_iscsi() {
     fi
     modprobe iscsi_tcp ||
         fail "the kernel has no iscsi_tcp — volumes over iSCSI need it — install the kernel's extra modules"
-    echo iscsi_tcp >"$ISCSI_MODULE"
-    chmod 0644 "$ISCSI_MODULE"
+    echo iscsi_tcp | write_for_all "$ISCSI_MODULE"
     keep_multipath_off
     systemctl enable --quiet --now iscsid.service ||
         fail "iscsid does not start — see its journal: journalctl --unit iscsid"
@@ -118,9 +119,8 @@ provide_iscsi() {
 keep_multipath_off() {
     command -v multipathd >/dev/null 2>&1 || return 0
     [ ! -e "$ISCSI_MULTIPATH" ] || return 0
-    mkdir -p "${ISCSI_MULTIPATH%/*}"
-    printf 'blacklist {\n    device {\n        vendor "IET"\n        product "VIRTUAL-DISK"\n    }\n}\n' >"$ISCSI_MULTIPATH"
-    chmod 0644 "$ISCSI_MULTIPATH"
+    printf 'blacklist {\n    device {\n        vendor "IET"\n        product "VIRTUAL-DISK"\n    }\n}\n' |
+        write_for_all "$ISCSI_MULTIPATH"
     if systemctl is-active --quiet multipathd.service; then systemctl reload multipathd.service; fi
 }
 
