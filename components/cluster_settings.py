@@ -121,8 +121,8 @@ def problems(
     found: list[Problem] = []
     if draft.groups is not None:
         found += node_groups.problems(name, draft.groups)
-    if draft.k3s is not None:
-        found += k3s_settings.problems(draft.k3s, nodes, ipv4_only=_ipv4_only(draft, used))
+    if (k3s := _k3s(draft)) is not None:
+        found += k3s_settings.problems(k3s, nodes, ipv4_only=_ipv4_only(draft, used))
     if draft.access is not None:
         clouds = [platform for platform in CLOUDS if platform in used]
         found += access_rules.problems(
@@ -148,11 +148,16 @@ def _nodes(name: str, draft: Draft) -> list[Node]:
     return topology.nodes(name, draft.platform, draft.groups, lone)
 
 
+def _k3s(draft: Draft) -> K3sSettings | None:
+    """As the chosen add-ons need it."""
+    return draft.addons.k3s(draft.k3s) if draft.addons and draft.k3s else draft.k3s
+
+
 def _facts(draft: Draft, nodes: list[Node]) -> firewall.Facts:
     access = draft.access or AccessSettings()
     network = draft.network or NetworkSettings()
     spans = topology.spans(nodes)
-    k3s = draft.addons.k3s(draft.k3s) if draft.addons and draft.k3s else draft.k3s
+    k3s = _k3s(draft)
     return firewall.Facts(
         servers=sum(node.role == "server" for node in nodes),
         ssh=access.ssh,
@@ -214,7 +219,7 @@ def _of_platform(
         nodes=nodes,
         spans=topology.spans(nodes),
         rows=firewall.rows(_facts(draft, nodes)),
-        k3s=draft.k3s,
+        k3s=_k3s(draft),
         access=draft.access,
         network=draft.network,
         operator_key_given=operator_key_given,

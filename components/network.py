@@ -12,7 +12,17 @@ from components.problems import Problem
 from components.settings import Settings
 
 Profile = Literal[
-    "ingress", "cloud-balancers", "metallb", "prometheus", "calico", "cilium", "workadventure"
+    "ingress",
+    "cloud-balancers",
+    "metallb",
+    "prometheus",
+    "calico",
+    "calico-bgp",
+    "calico-wireguard",
+    "cilium",
+    "cilium-hubble",
+    "cilium-wireguard",
+    "workadventure",
 ]
 _PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 # An entry's name becomes part of resource names and of firewall descriptions.

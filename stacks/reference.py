@@ -50,7 +50,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "must be written"
     value = field.get_default(call_default_factory=True)
-    if value is None or value == () or value == {}:
+    if value in (None, "", (), {}):
         return "none"
     return "its own defaults" if isinstance(value, BaseModel) else f"`{value}`"
 

@@ -84,7 +84,7 @@ def chosen(stack: StackFile) -> Iterator["Chart"]:
     asked = stack.object("addons")
     for key, kind in KINDS.items():
         if asked.get(key) not in (None, False):
-            yield from kind.charts
+            yield from (chart for chart in kind.charts if chart.wanted(asked[key]))
 
 
 def overrides(choice: Choice, stack: StackFile) -> dict[str, Any]:

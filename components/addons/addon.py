@@ -47,7 +47,8 @@ class AddonSettings(Settings):
 class Site:
     """Where add-ons are put.
 
-    `server` is a machine that steps run on; `provider` speaks to the API of `k3s`. `after` is what
+    `server` is a machine that steps run on; `provider` speaks to the API of `k3s`, whose settings
+    are `k3s_settings`. `after` is what
     must be there before: children of a component do not wait for what it depends on. `secrets` are
     the secret values of the stack's config, by name. `chosen` are the keys of all add-ons that are
     chosen. With `retain` what is there stays in the cluster when its settings go.
@@ -55,6 +56,7 @@ class Site:
 
     cluster: str
     k3s: pulumi.Resource
+    k3s_settings: K3sSettings
     provider: "Provider"
     charts: ChartSource
     server: Machine
@@ -194,16 +196,18 @@ def release(
     settings: AddonSettings,
     values: Mapping[str, Any],
     *,
-    into: "Namespace",
+    into: "Namespace | str",
     site: Site,
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource] = (),
     atomic: bool = True,
+    awaited: bool = True,
 ) -> "Release":
     """The chart, deployed and awaited: a new version or value upgrades it in place.
 
     A first install that failed is taken back, so that the next run finds nothing half-made; not so
-    without `atomic`, for what must not be deleted even then.
+    without `atomic`, for what must not be deleted even then. Without `awaited` it is the business
+    of a later step whether its workloads come up.
     """
     from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
@@ -215,10 +219,11 @@ def release(
         chart=where,
         version=version,
         repository_opts=RepositoryOptsArgs(repo=repository) if repository else None,
-        namespace=into.metadata.name,
-        values=merged(values, getattr(settings, chart.values)),
+        namespace=into if isinstance(into, str) else into.metadata.name,
+        values=merged(values, getattr(settings, chart.values) if chart.values else {}),
         timeout=_RELEASE_SECONDS,
-        atomic=atomic,
+        atomic=atomic and awaited,
+        skip_await=None if awaited else True,
         cleanup_on_fail=True,
         max_history=_REVISIONS,
         opts=site.options(parent, after),

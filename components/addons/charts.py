@@ -1,6 +1,6 @@
 """Where Helm charts come from: each chart's own repository, a mirror of it, or a folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,13 +17,23 @@ class Chart:
     """A chart by its name, and the address of the repository that publishes it.
 
     `setting` is the field of the add-on's settings that says which version of it is installed,
-    `values` the one with further values for it.
+    `values` the one with further values for it (None: it takes none). `only` is a field, and the
+    value with which alone the chart is installed.
     """
 
     name: str
     repository: str
     setting: str = "version"
-    values: str = "values"
+    values: str | None = "values"
+    only: tuple[str, str] | None = None
+
+    def wanted(self, settings: object) -> bool:
+        """Whether its add-on's settings ask for it: read ones, or as a stack file has them."""
+        if self.only is None:
+            return True
+        key, value = self.only
+        given = settings.get(key) if isinstance(settings, Mapping) else getattr(settings, key, None)
+        return given == value
 
 
 class ChartSource(Settings):

@@ -37,6 +37,7 @@ def install(
     site = Site(
         cluster=name,
         k3s=k3s,
+        k3s_settings=k3s.settings,
         provider=provider(),
         charts=addons.charts,
         server=next(machine for machine in machines if machine.role == "server"),

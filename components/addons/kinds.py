@@ -8,6 +8,9 @@ import pulumi
 
 from components.addons import (
     cert_manager,
+    cni,
+    cni_settings,
+    cni_values,
     ingress,
     logging,
     longhorn,
@@ -57,10 +60,20 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
+    "cni": Kind(
+        component=cni.Cni,
+        problems=cni_settings.problems,
+        charts=(cni_values.CALICO_CRDS, cni_values.CALICO, cni_values.CILIUM),
+        # Which runs without a network, while parts of the plugin are kept off by its taint.
+        after=("cloudController",),
+        profiles=cni_settings.profiles,
+        k3s=cni_settings.k3s,
+    ),
     "metallb": Kind(
         component=metallb.Metallb,
         problems=metallb.problems,
         charts=(metallb.CHART,),
+        after=("cni",),
         profiles=lambda _: ("metallb",),
         disables=("servicelb",),
     ),

@@ -1,6 +1,7 @@
 """The add-ons that a cluster may have, each by its key, and what they ask of k3s itself."""
 
 from collections.abc import Iterator, Mapping
+from operator import methodcaller
 
 from pydantic import Field
 
@@ -8,6 +9,7 @@ from components.addons import charts, ingress
 from components.addons.addon import AddonAsked
 from components.addons.cert_manager import CertManagerSettings
 from components.addons.charts import ChartSource
+from components.addons.cni_settings import CniSettings
 from components.addons.ingress import IngressSettings
 from components.addons.kinds import KINDS
 from components.addons.logging import LoggingSettings
@@ -37,6 +39,9 @@ class Addons(Settings):
     charts: ChartSource = Field(
         default_factory=ChartSource,
         description="{from: repository}, {from: mirror, url: …} or {from: folder, folder: …}",
+    )
+    cni: CniSettings | None = Field(
+        default=None, description="Calico or Cilium in flannel's place: {plugin: calico}"
     )
     metallb: MetallbSettings | None = Field(
         default=None, description="MetalLB: {pools: {main: {addresses: [FIRST-LAST]}}}"
@@ -118,7 +123,7 @@ def problems(addons: Addons, asked: AddonAsked) -> Iterator[Problem]:
     yield from _packaged(addons, asked)
     yield from _default_classes(addons)
     for key, settings in addons.written().items():
-        for chart in KINDS[key].charts:
+        for chart in filter(methodcaller("wanted", settings), KINDS[key].charts):
             version = getattr(settings, chart.setting)
             said = type(settings).model_fields[chart.setting].alias
             yield from charts.file_problems(addons.charts, chart, version, f"{key}.{said}")

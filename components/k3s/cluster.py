@@ -24,8 +24,8 @@ class K3s(pulumi.ComponentResource):
     they can reach each other. `features` are what add-ons need of every machine, `labels` what they
     need of nodes, by group: set at registration, they are none of k3s's own configuration.
 
-    Outputs: `server_token`, `agent_token` (full tokens, secret), `kubeconfig` (secret), and
-    `version`, known once every node is Ready.
+    `settings` are what it was made with. Outputs: `server_token`, `agent_token` (full tokens,
+    secret), `kubeconfig` (secret), and `version`, known once every node is Ready.
     """
 
     server_token: pulumi.Output[str]
@@ -48,6 +48,7 @@ class K3s(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("k3s:cluster:K3s", name, None, opts)
+        self.settings = settings
         self._name, self._settings, self._groups = name, settings, groups
         self._endpoint, self._spans, self._after = endpoint, spans, list(after)
         self._addons_labels = labels or {}

@@ -91,6 +91,8 @@ def _server(node: NodeFacts, server: ServerFacts, settings: K3sSettings) -> Conf
     }
     if settings.embedded_registry:
         config["embedded-registry"] = True
+    if not settings.kube_proxy:
+        config["disable-kube-proxy"] = True
     if settings.disable:
         config["disable"] = list(settings.disable)
     return config

@@ -68,6 +68,9 @@ class K3sSettings(Settings):
         default=None,
         description="vxlan, wireguard-native, or none for a network plugin that you install",
     )
+    kube_proxy: bool = Field(
+        default=True, description="false: a network plugin that you install serves Services"
+    )
     embedded_registry: bool = Field(
         default=False, description="true: nodes hand images to each other"
     )
@@ -103,6 +106,13 @@ def problems(
         )
     yield from _cidrs(settings, len(nodes))
     yield from _dual_stack(settings, len(nodes), ipv4_only)
+    if not settings.kube_proxy and settings.flannel_backend != "none":
+        yield Problem(
+            key="k3s.kubeProxy",
+            given=False,
+            why="nobody would serve Services: flannel does not",
+            write="leave it out, or write flannelBackend: none and install a plugin that does",
+        )
     yield from _source(settings)
 
 

@@ -9,7 +9,9 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from components.addons import cert_manager, longhorn, metallb, prometheus, rook_values
+from components.addons import cert_manager, cni_values, longhorn, metallb, prometheus, rook_values
+from components.addons.charts import Chart
+from components.addons.cni_settings import CniSettings
 from components.addons.kinds import KINDS
 from components.addons.logging import LoggingSettings
 from components.addons.logging_collector import collector_values
@@ -18,6 +20,7 @@ from components.addons.longhorn_settings import LonghornSettings
 from components.addons.prometheus_values import chart_values as prometheus_values
 from components.addons.rook_settings import RookSettings
 from components.addons.settings import Addons
+from components.k3s.settings import K3sSettings
 from lab.charts import build
 from lab.helm.build import ensure as helm
 
@@ -49,6 +52,13 @@ LOGGING = LoggingSettings.model_validate(
 )
 DISKS = {"node-1": ["/dev/sdb"], "node-2": ["/dev/sdb", "/dev/sdc"]}
 
+NETWORK = {"encryption": "wireguard", "flows": True}
+DUAL_STACK = K3sSettings.model_validate(
+    {"version": "v1.35.6+k3s1", "clusterCidrIpv6": "fd42::/56", "serviceCidrIpv6": "fd43::/112"}
+)
+CALICO = CniSettings.model_validate({"plugin": "calico", **NETWORK})
+CILIUM = CniSettings.model_validate({"plugin": "cilium", "kubeProxyReplacement": True, **NETWORK})
+
 # Chart, and the program's values for it.
 GIVEN = {
     "metallb, layer 2": ("metallb-0.16.1", metallb_values(METALLB)),
@@ -60,6 +70,8 @@ GIVEN = {
     "Rook's operator": ("rook-ceph-v1.20.6", rook_values.operator_values(ROOK)),
     "Rook's cluster": ("rook-ceph-cluster-v1.20.6", rook_values.cluster_values(ROOK, DISKS)),
     "Longhorn": ("longhorn-1.12.1", longhorn.chart_values(LonghornSettings(groups=("agent",)))),
+    "Calico": ("tigera-operator-v3.32.1", cni_values.calico_values(CALICO, DUAL_STACK, nodes=1)),
+    "Cilium": ("cilium-1.20.0", cni_values.cilium_values(CILIUM, DUAL_STACK, nodes=3)),
     "Ceph's drivers": ("ceph-csi-drivers-1.0.4", rook_values.csi_values(ROOK)),
     "Loki": ("loki-18.11.0", loki_values(LOGGING)),
     "logs' collector": (
@@ -151,6 +163,26 @@ def test_the_versions_are_those_that_the_program_pins(packed: Path, key: str) ->
 
 # The fields of the keys.
 FIELDS = {field.alias or name: name for name, field in Addons.model_fields.items()}
+
+
+@pytest.mark.parametrize("chart", KINDS["cni"].charts, ids=lambda chart: chart.name)
+def test_the_network_plugins_versions_are_those_of_the_program(packed: Path, chart: Chart) -> None:
+    assert chart.only is not None
+    assert (packed / f"{chart.name}-{cni_values.VERSIONS[chart.only[1]]}.tgz").is_file()
+
+
+def test_a_network_plugin_needs_none_to_run(packed: Path, tmp_path: Path) -> None:
+    for case in ("Calico", "Cilium"):
+        chart, values = GIVEN[case]
+        pods = [
+            made["spec"]["template"]["spec"]
+            for made in objects(packed / f"{chart}.tgz", values, tmp_path)
+            if made["kind"] in ("Deployment", "DaemonSet")
+        ]
+        assert len(pods) == 2
+        for pod in pods:
+            assert pod["hostNetwork"] is True
+            assert pod["tolerations"] == [{"operator": "Exists"}]
 
 
 def test_the_webhooks_delay_is_a_value(packed: Path, tmp_path: Path) -> None:

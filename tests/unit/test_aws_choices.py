@@ -113,9 +113,14 @@ def test_arm64_groups_boot_the_arm64_image_on_arm64_machines() -> None:
     }
 
 
-def test_calico_may_send_packets_under_its_pods_addresses() -> None:
-    cluster = run(network={"profiles": ["calico"]})
-    assert all(i.inputs["sourceDestCheck"] is False for i in cluster.of_type(INSTANCE))
+@pytest.mark.parametrize(
+    ("profiles", "checked"), [(["calico"], True), (["calico", "calico-bgp"], False)]
+)
+def test_a_plugin_that_tells_routes_by_bgp_may_send_packets_under_its_pods_addresses(
+    profiles: list[str], checked: bool
+) -> None:
+    cluster = run(network={"profiles": profiles})
+    assert {i.inputs["sourceDestCheck"] for i in cluster.of_type(INSTANCE)} == {checked}
 
 
 def test_a_groups_zones_are_where_its_machines_are() -> None:

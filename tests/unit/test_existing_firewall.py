@@ -40,7 +40,7 @@ def test_all_ports_between_nodes_are_closed_whatever_was_chosen() -> None:
     assert (
         tcp == "tcp dport { 179, 2379-2380, 4240, 4244, 5001, 5473, 6443, 7946, 9100, 10250 } drop"
     )
-    assert udp == "udp dport { 4789, 7946, 8472, 51820, 51821 } drop"
+    assert udp == "udp dport { 4789, 7946, 8472, 51820, 51821, 51871 } drop"
 
 
 def test_every_port_of_the_firewalls_table_is_closed_or_the_internets_or_sshs() -> None:

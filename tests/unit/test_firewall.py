@@ -13,7 +13,8 @@ from tests.unit.stackfiles import ROOT
 
 SENSITIVE = {"22", "6443", "10250", "8472", "2379-2380", "9100"}
 EVERY_PROFILE: tuple[Profile, ...] = (
-    *("ingress", "metallb", "prometheus", "calico", "cilium", "workadventure"),
+    *("ingress", "metallb", "prometheus", "workadventure"),
+    *("calico", "calico-bgp", "calico-wireguard", "cilium", "cilium-hubble", "cilium-wireguard"),
 )
 OFFICE: Cidr = ipaddress.ip_network("203.0.113.0/24")
 

@@ -1,7 +1,19 @@
 # shellcheck shell=sh disable=SC2154
 # Joins this node to its cluster, or brings it to a changed configuration.
 
+network_of() { if grep -qx 'flannel-backend: none'; then echo 'a network plugin'; else echo flannel; fi; }
+
+# Pods that run stay connected by what connected them: whose their network is, is said once.
+keeps_the_pod_network() {
+    if [ "$ROLE" = agent ] || ! [ -d /var/lib/rancher/k3s/server/db/etcd/member ]; then return 0; fi
+    old=$(network_of <"$CONFIG_FILE")
+    new=$(printf '%s\n' "$CONFIG" | network_of)
+    [ "$old" = "$new" ] ||
+        fail "this cluster's pods are connected by $old, not by $new — those that run would be cut off — put addons.cni and k3s.flannelBackend back as they were, or make a new cluster"
+}
+
 main() {
+    keeps_the_pod_network
     put_in_place_and_run
     say "k3s $ROLE runs"
     "$K3S" --version | sed -n '1s/^k3s version \([^ ]*\).*/\1/p'

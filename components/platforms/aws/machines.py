@@ -103,9 +103,10 @@ def _plan(
         role=group.role,
         first_boot=site.shared.first_boot.get(group.arch),
         profile=ground.profiles.get(group.role),
-        # Calico may send pods' packets as they are, which EC2 takes for forged ones:
+        # With BGP Calico sends pods' packets as they are, which EC2 takes for forged ones; in VXLAN
+        # and WireGuard they go under the nodes' addresses.
         # https://docs.tigera.io/calico/latest/reference/public-cloud/aws
-        checks_addresses="calico" not in site.shared.network.profiles,
+        checks_addresses="calico-bgp" not in site.shared.network.profiles,
     )
 
 

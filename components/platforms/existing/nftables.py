@@ -22,7 +22,11 @@ from components.firewall import Protocol
 # k3s's default range: https://docs.k3s.io/cli/server#networking (service-node-port-range).
 _NODE_PORTS = (30000, 32767)
 # Cards through which pods speak, whichever network plugin made them.
-_PODS = ("cni0", "flannel*", "cali*", "vxlan.calico", "cilium*", "lxc*")
+_PODS = (
+    *("cni0", "flannel*"),
+    *("cali*", "vxlan.calico", "vxlan-v6.calico", "wireguard.cali", "wg-v6.cali"),
+    *("cilium*", "lxc*"),
+)
 _HERE = {4: "own4", 6: "own6"}
 _TYPES = {4: "ipv4_addr", 6: "ipv6_addr"}
 _WORDS = {4: "ip", 6: "ip6"}

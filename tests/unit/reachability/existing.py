@@ -34,7 +34,8 @@ _RULE = re.compile(
 _OF_OTHERS = re.compile(
     r"type filter hook input priority filter - 10; policy accept;|"
     r"ct state established,related accept|"
-    r'iifname "(lo|cni0|flannel\*|cali\*|vxlan\.calico|cilium\*|lxc\*)" accept|'
+    r'iifname "(lo|cni0|flannel\*|cali\*|vxlan(-v6)?\.calico|wireguard\.cali|wg-v6\.cali|'
+    r'cilium\*|lxc\*)" accept|'
     r"ct status dnat jump published"
 )
 _EVERYTHING = (Span("tcp", 1, LAST_PORT), Span("udp", 1, LAST_PORT))

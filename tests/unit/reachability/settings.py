@@ -14,7 +14,10 @@ _PORTS = (
     *("80", "443", "22", "6443", "10250", "8472", "2379-2380", "9100", "2379", "51820"),
     *("30000-32767", "1-21", "8000-8471", "10251-20000", "10000-20000", "1-65535"),
 )
-_PROFILES = ("ingress", "cloud-balancers", "prometheus", "calico", "cilium", "workadventure")
+_PROFILES = (
+    *("ingress", "cloud-balancers", "prometheus", "workadventure"),
+    *("calico", "calico-bgp", "calico-wireguard", "cilium", "cilium-hubble", "cilium-wireguard"),
+)
 _SHED = {
     "address": "192.0.2.7",
     "hostKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE",

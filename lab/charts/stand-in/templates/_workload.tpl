@@ -2,7 +2,8 @@
 A workload of the lab's image, ready as soon as it answers: (dict "root" . "kind" "Deployment" or
 "DaemonSet" "name" NAME). Optional: "replicas"; "environment", a map by which a value of the chart
 reaches the pods; "secrets", the names of Secrets that must be there, as real pods would not start
-without them; "labels", of the workload itself; "node", where its pods run.
+without them; "labels", of the workload itself; "node", where its pods run; "port", for one that runs
+on the host's network, before there is another.
 */ -}}
 {{- define "stand-in.workload" -}}
 apiVersion: apps/v1
@@ -23,6 +24,11 @@ spec:
       labels: {{- include "stand-in.labels" . | nindent 8 }}
     spec:
       automountServiceAccountToken: false
+      {{- if .port }}
+      hostNetwork: true
+      tolerations:
+        - {operator: Exists}
+      {{- end }}
       {{- with .node }}
       nodeSelector: {kubernetes.io/hostname: {{ . }}}
       {{- end }}
@@ -34,10 +40,11 @@ spec:
             {{- range $name, $value := .environment }}
             - {name: {{ $name }}, value: {{ $value | toString | quote }}}
             {{- end }}
+            - {name: PORT, value: {{ .port | default 8080 | toString | quote }}}
             - name: NODE_NAME
               valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
           ports:
-            - {name: http, containerPort: 8080}
+            - {name: http, containerPort: {{ .port | default 8080 }}}
           readinessProbe:
             httpGet: {path: /, port: http}
             periodSeconds: 1

@@ -80,9 +80,13 @@ func (n *node) renderContainerd() ([]byte, error) {
 	if pause == "" {
 		pause = manifests.PauseImage
 	}
+	plugins, conf := paths.CNIPlugins, n.data.CNIConf()
+	if n.cluster.FlannelBackend == "none" {
+		plugins, conf = paths.OthersCNIPlugins, paths.OthersCNIConf
+	}
 	var rendered bytes.Buffer
 	err := template.Must(template.New("containerd").Parse(containerdConfig)).Execute(&rendered, map[string]string{
-		"Pause": pause, "Snapshotter": n.Snapshotter, "CNIPlugins": paths.CNIPlugins, "CNIConf": n.data.CNIConf(),
+		"Pause": pause, "Snapshotter": n.Snapshotter, "CNIPlugins": plugins, "CNIConf": conf,
 	})
 	return rendered.Bytes(), err
 }

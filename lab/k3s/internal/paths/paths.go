@@ -15,6 +15,12 @@ const (
 	CNIPlugins        = "/usr/lib/cni"
 )
 
+// Where containerd by itself looks for a network plugin: k3s says nothing else when flannel is not its own.
+const (
+	OthersCNIPlugins = "/opt/cni/bin"
+	OthersCNIConf    = "/etc/cni/net.d"
+)
+
 // Data is the data directory of a node, /var/lib/rancher/k3s unless --data-dir says otherwise.
 type Data string
 
