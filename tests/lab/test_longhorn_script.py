@@ -150,56 +150,50 @@ def volume(name: str, policy: str) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture
-def longhorn(cluster: Cluster) -> Iterator[Cluster]:
-    """Two nodes of three that store, two volumes in use, and Helm's record of the release."""
+@pytest.fixture(scope="module")
+def installed(cluster: Cluster) -> Iterator[Cluster]:
+    """Longhorn's definitions and driver, in its namespace."""
+    succeeded(script(cluster, "delete", DESTROY="true"))  # nothing to destroy where it never was
     definitions = [definition(kind) for kind in ("Node", "Setting")]
-    apply(
-        cluster,
-        *definitions,
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}},
-        {
-            "apiVersion": "storage.k8s.io/v1",
-            "kind": "CSIDriver",
-            "metadata": {"name": DRIVER},
-            "spec": {},
-        },
-        {
-            "apiVersion": "storage.k8s.io/v1",
-            "kind": "StorageClass",
-            "metadata": {"name": "longhorn"},
-            "provisioner": DRIVER,
-        },
-    )
+    csi = {"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "spec": {}}
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}
+    apply(cluster, *definitions, space, {**csi, "metadata": {"name": DRIVER}})
     for found in definitions:
         name = found["metadata"]["name"]
         cluster.nodes.kubectl("wait", "crd", name, "--for=condition=Established", "--timeout=30s")
+    yield cluster
+    for kind, *names in (
+        ("namespace", SPACE),
+        ("crd", *(found["metadata"]["name"] for found in definitions)),
+        ("csidriver", DRIVER),
+    ):
+        cluster.nodes.kubectl("delete", kind, *names, "--timeout", "60s")
+
+
+@pytest.fixture
+def longhorn(installed: Cluster) -> Iterator[Cluster]:
+    """Two nodes of three that store, two volumes in use, and Helm's record of the release."""
     labels = {"owner": "helm", "name": "longhorn"}
     record = {"namespace": SPACE, "name": "sh.helm.release.v1.longhorn.v1", "labels": labels}
+    storage_class = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass"}
     apply(
-        cluster,
+        installed,
         *(node("node-1", True), node("node-2", False, True), node("node-3", False)),
         of_longhorn("Setting", FLAG, value="false"),
+        {**storage_class, "metadata": {"name": "longhorn"}, "provisioner": DRIVER},
         {"apiVersion": "v1", "kind": "Secret", "metadata": record},
         *(*volume("data", "Delete"), *volume("kept", "Retain")),
     )
-    until(30, "the claims are bound", lambda: phases(cluster) == ["Bound", "Bound"])
-    yield cluster
-    take_away(cluster)
-
-
-def take_away(cluster: Cluster) -> None:
-    """What a test left, whether it passed or not."""
+    until(30, "the claims are bound", lambda: phases(installed) == ["Bound", "Bound"])
+    yield installed
+    # What a test left, whether it passed or not.
     for kind, *names in (
         ("pod", "user-of-data", "user-of-kept"),
         ("persistentvolumeclaim", "data", "kept"),
         ("persistentvolume", "pv-data", "pv-kept"),
         ("storageclass", "longhorn"),
-        ("csidriver", DRIVER),
-        ("crd", "nodes.longhorn.io", "settings.longhorn.io"),
-        ("namespace", SPACE),
     ):
-        cluster.nodes.kubectl(
+        installed.nodes.kubectl(
             "delete", kind, *names, "--ignore-not-found", "--now", "--timeout", "60s"
         )
 
@@ -278,7 +272,3 @@ def test_a_volume_that_stays_is_named_and_longhorn_is_not_given_up(longhorn: Clu
         or ("volumes are still there after 3 s: Delete pv-data default data;Retain pv-kept" in said)
     )
     assert flag(longhorn) == "false"
-
-
-def test_where_longhorn_never_was_nothing_is_destroyed(cluster: Cluster) -> None:
-    succeeded(script(cluster, "delete", DESTROY="true"))
