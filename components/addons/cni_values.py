@@ -27,8 +27,13 @@ CILIUM = Chart(name="cilium", repository="https://helm.cilium.io", only=("plugin
 
 # Addresses are handed to nodes by blocks of 64, Calico's own size.
 _BLOCKS = {4: 26, 6: 122}
-# On every node, servers too, k3s answers there for the API.
-_API_ON_THE_NODE = {"k8sServiceHost": "127.0.0.1", "k8sServicePort": 6444}
+_WITHOUT_KUBE_PROXY: Mapping[str, Any] = {
+    # On every node, servers too, k3s answers there for the API.
+    "k8sServiceHost": "127.0.0.1",
+    "k8sServicePort": 6444,
+    # Where a cloud's balancers ask kube-proxy whether a node takes traffic.
+    "kubeProxyReplacementHealthzBindAddr": "0.0.0.0:10256",
+}
 # The annotation by which one of Calico's nodes tells the others that it encrypts.
 _CALICO_KEY = "projectcalico.org/WireguardPublicKey"
 # The plugin's workloads, one a line after its namespace.
@@ -123,7 +128,7 @@ def cilium_values(chosen: Chosen, k3s: K3sSettings, *, nodes: int) -> dict[str, 
         # Past netfilter, pods would pass the guard of the cloud's metadata, too.
         "bpf": {"hostLegacyRouting": True},
         "kubeProxyReplacement": chosen.kube_proxy_replacement,
-        **(_API_ON_THE_NODE if chosen.kube_proxy_replacement else {}),
+        **(_WITHOUT_KUBE_PROXY if chosen.kube_proxy_replacement else {}),
         "encryption": {"enabled": chosen.encryption == "wireguard", "type": "wireguard"},
         "operator": {"replicas": min(nodes, 2), "tolerations": [{"operator": "Exists"}]},
         "hubble": {

@@ -80,6 +80,7 @@ def test_kube_proxy_goes_only_where_cilium_takes_its_place(cilium: Recording) ->
     values = cilium.resources["dev-cilium"].inputs["values"]
     assert values["kubeProxyReplacement"] is True
     assert (values["k8sServiceHost"], values["k8sServicePort"]) == ("127.0.0.1", 6444)
+    assert values["kubeProxyReplacementHealthzBindAddr"] == "0.0.0.0:10256"
     beside = cni_values.cilium_values(settings({"plugin": "cilium"}), k3s(), nodes=3)
     assert beside["kubeProxyReplacement"] is False
     assert "k8sServiceHost" not in beside

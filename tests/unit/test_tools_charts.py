@@ -52,6 +52,21 @@ def reachable(repository: ReleaseServer) -> ReleaseServer:
     return repository
 
 
+@pytest.mark.parametrize(
+    ("plugin", "names"),
+    [
+        ("calico", ["crd.projectcalico.org.v1", "tigera-operator"]),
+        ("cilium", ["cilium"]),
+        (None, []),
+    ],
+)
+def test_of_an_add_on_with_a_choice_the_chosen_charts_count(
+    plugin: str | None, names: list[str]
+) -> None:
+    chosen = charts.chosen(stack({"cni": {"plugin": plugin} if plugin else {}}))
+    assert [chart.name for chart in chosen] == names
+
+
 @pytest.mark.usefixtures("reachable")
 def test_the_repositories_come_first() -> None:
     assert choose(stack(), None).source == "repository"
