@@ -10,6 +10,7 @@ from tools import (
     charts,
     cluster_api,
     engine,
+    interrupted,
     k3s_release,
     mistakes,
     packages,
@@ -24,6 +25,9 @@ from tools.messages import ToolError, say
 from tools.paths import Cache, State, cache, clone_state
 from tools.stackfile import StackFile
 
+# They take the stack's lock.
+_CHANGING = ("up", "refresh", "destroy")
+
 
 @dataclass(frozen=True)
 class Session:
@@ -37,6 +41,8 @@ class Session:
 
     def run(self, operation: str, *, unattended: bool = False) -> None:
         """Runs an operation of the engine."""
+        if self.stack.is_local and operation in _CHANGING:
+            interrupted.put_right(self.stack.name, self.state, releases=operation != "destroy")
         self.engine.run(
             operation, self.stack, self.config, self.env, self.state, unattended=unattended
         )
