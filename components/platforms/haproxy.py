@@ -16,7 +16,7 @@ from components.platforms.machine import Machine
 
 _FOLDER = Path(__file__).parent / "scripts"
 # A package to install, perhaps, and a start.
-_SECONDS = 300
+_SECONDS = 1500
 
 # Asked once a second, a server that does not answer is left out after two to five seconds, and
 # taken back at its first answer. The API server says 401 to whoever it does not know; while k3s
@@ -63,14 +63,16 @@ def balancer(
     are kept. `deleted_with` is the host where that goes with the stack.
     """
     known = pulumi.Output.all(**{s.name: s.private.listed() for s in servers})
-    return Step("haproxy", seconds=_SECONDS, removable=True, folder=_FOLDER).on(
+    step = Step("haproxy", seconds=_SECONDS, parts=("features",), removable=True, folder=_FOLDER)
+    return step.on(
         f"{name}-haproxy",
         host,
         subject=name,
         variables={
+            "FEATURES": "haproxy",
             "HAPROXY_CONFIG": known.apply(
                 lambda found: config({server.name: found[server.name][0] for server in servers})
-            )
+            ),
         },
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(deleted_with=deleted_with)),
     )

@@ -31,8 +31,8 @@ cluster = K3sCluster("dev", settings=settings, operator_key=given)
 pulumi.export("nodes", cluster.nodes)
 pulumi.export("apiEndpoint", cluster.api_endpoint)
 """
-SHED, BARN, STRANGER = 1, 2, 3
-_KEYS = {number: KeyPair.fresh() for number in (SHED, BARN, STRANGER)}
+SHED, BARN, STRANGER, PORCH = 1, 2, 3, 4
+_KEYS = {number: KeyPair.fresh() for number in (SHED, BARN, STRANGER, PORCH)}
 # What the page of existing hosts says that is left: the cache of kubectl, and an empty folder of
 # containerd's, which may be another containerd's as well.
 _LEFT = ("/root/.kube", "/opt/containerd")
@@ -59,7 +59,7 @@ class Home:
     before: dict[int, set[str]]
 
     def settings(self, *agents: str) -> str:
-        """Settings of a cluster with the server shed and some agents."""
+        """Settings of a cluster with the server shed, some agents, and porch before the server."""
         groups: dict[str, object] = {"server": {"role": "server", "nodes": ["shed"]}}
         if agents:
             groups["agent"] = {"role": "agent", "nodes": list(agents)}
@@ -69,7 +69,7 @@ class Home:
             "k3s": {"version": self.release.version, "artifacts": artifacts},
             # The machine that the tests run on.
             "access": {"api": [f"{self.stack.public}.1/32"]},
-            "existing": {"hosts": self.hosts()},
+            "existing": {"hosts": self.hosts(), "registration": {"host": "porch"}},
         }
         texts = {key: json.dumps(value) for key, value in settings.items()}
         return json.dumps({"platform": "existing", **texts})
@@ -77,7 +77,8 @@ class Home:
     def hosts(self) -> dict[str, object]:
         shed, barn = self.host(SHED), self.host(BARN)
         jump = {key: shed[key] for key in ("address", "hostKey")}
-        return {"shed": shed, "barn": {**barn, "zone": "barn", "jump": jump}}
+        porch = self.host(PORCH)
+        return {"shed": shed, "barn": {**barn, "zone": "barn", "jump": jump}, "porch": porch}
 
     def host(self, number: int) -> dict[str, str]:
         return {
@@ -110,10 +111,10 @@ class Home:
         items = json.loads(self.stack.inside(SHED, *kubectl))["items"]
         return {node["metadata"]["name"]: node for node in items}
 
-    def answers(self, source: int, port: int) -> bool:
-        """Whether node `source` can connect to a port of shed's, at either address."""
+    def answers(self, source: int, port: int, host: int = SHED) -> bool:
+        """Whether node `source` can connect to a port of a host, at either address."""
         found = []
-        for address in (self.stack.private_ip(SHED), self.stack.public_ip(SHED)):
+        for address in (self.stack.private_ip(host), self.stack.public_ip(host)):
             ask = f"timeout 3 socat /dev/null TCP:{address}:{port},connect-timeout=1 && echo yes"
             found.append(self.stack.inside(source, "sh", "-c", f"{ask} 2>/dev/null || true") != "")
         return any(found)
@@ -138,7 +139,7 @@ def home(
     folder: Path = tmp_path_factory.mktemp("home")
     workspace = Workspace(folder)
     workspace.write_program(PROGRAM)
-    before = {number: look(stack, number) for number in (SHED, BARN)}
+    before = {number: look(stack, number) for number in (SHED, BARN, PORCH)}
     yield Home(stack, workspace, k3s_release, before)
     for number in _KEYS:
         succeeded(stack.node("delete", number))
@@ -163,8 +164,11 @@ def test_their_ports_are_open_to_each_other_alone(home: Home) -> None:
     assert [home.answers(BARN, port) for port in (6443, 10250)] == [True, True]
     assert [home.answers(STRANGER, port) for port in (6443, 10250, 2379)] == [False] * 3
     assert home.answers(STRANGER, 22)
+    assert [home.answers(node, 6443, PORCH) for node in (BARN, STRANGER)] == [True, False]
+    assert not home.answers(PORCH, 10250)
     # kubectl's way in, from this machine.
     endpoint = home.workspace.outputs()["apiEndpoint"]
+    assert endpoint == f"https://{home.stack.public_ip(PORCH)}:6443"
     said = home.stack.run("curl", "--insecure", "--silent", f"{endpoint}/ping").stdout
     assert said
 
@@ -195,4 +199,5 @@ def test_a_host_that_is_taken_out_leaves_the_cluster_and_is_as_it_was(home: Home
 def test_with_the_cluster_the_last_host_is_let_go_of_too(home: Home) -> None:
     home.play("destroy")
     assert home.workspace.resources() == []
-    assert home.left_on(SHED) == [], "\n".join(home.left_on(SHED))
+    for host in (SHED, PORCH):
+        assert home.left_on(host) == [], "\n".join(home.left_on(host))

@@ -229,3 +229,60 @@ def test_a_host_that_comes_changes_only_its_neighbours_tables(own: Recording) ->
     assert {name for name in new if own.resources[name].type.startswith("command:")} == {
         f"hybrid-agent-barn-{step}" for step in ("host", "prepare", "install", "registration")
     }
+
+
+PORCH = {"address": "203.0.113.40", "privateAddress": "10.9.0.4", "hostKey": host_key(4)}
+
+
+def with_registration(given: Mapping[str, Any], **groups: Any) -> Recording:
+    settings = own_hosts()
+    hosts = settings["existing"]["hosts"] | {"porch": PORCH}
+    existing = {"hosts": hosts, "registration": given}
+    return run_stack(
+        "hybrid", settings | {"existing": existing, "groups": settings["groups"] | groups}
+    )
+
+
+def table_of(recording: Recording, host: str) -> list[str]:
+    """Rules of a host's table that let something in."""
+    text = stdin(recording, f"{host}-host")
+    return [line.strip() for line in text.splitlines() if "saddr" in line and "accept" in line]
+
+
+def test_a_further_host_stands_before_the_servers_and_nothing_else_is_open_on_it() -> None:
+    made = with_registration({"host": "porch"})
+    assert made.outputs["apiEndpoint"] == "https://203.0.113.40:6443"
+    for step in ("hybrid-server-shed-install", "hybrid-agent-barn-install"):
+        assert "server: https://10.9.0.4:6443" in stdin(made, step)
+    haproxy = made.resources["hybrid-registration-haproxy"]
+    assert "server hybrid-server-shed 10.9.0.1:6443\n" in haproxy.inputs["stdin"]
+    assert "hybrid-registration-host" in haproxy.dependencies
+    assert "hybrid-registration-haproxy" in made.resources["hybrid-bootstrap"].dependencies
+    opened = table_of(made, "hybrid-registration")
+    assert opened
+    assert [line for line in opened if " 6443 " not in line] == []
+    assert any("10.9.0.4" in line for line in table_of(made, "hybrid-server-shed"))
+    assert not any("203.0.113.4/" in line for line in table_of(made, "hybrid-server-shed"))
+
+
+def test_an_agents_host_may_stand_before_the_servers_too() -> None:
+    agents = {"role": "agent", "nodes": ["barn", "porch"]}
+    made = with_registration({"host": "porch"}, agent=agents)
+    assert "hybrid-registration-host" not in made.resources
+    connection = made.resources["hybrid-registration-haproxy"].inputs["connection"]
+    assert connection["host"] == "203.0.113.40"
+    assert "server: https://10.9.0.4:6443" in stdin(made, "hybrid-agent-porch-install")
+    opened = table_of(made, "hybrid-agent-porch")
+    assert {port for port in ("6443", "10250") if any(port in line for line in opened)} == {
+        "6443",
+        "10250",
+    }
+
+
+def test_a_given_address_leads_to_the_servers_and_its_balancer_is_let_in() -> None:
+    made = with_registration({"address": "k3s.company.tld", "from": ["10.9.0.99/32"]})
+    assert made.outputs["apiEndpoint"] == "https://k3s.company.tld:6443"
+    assert "server: https://k3s.company.tld:6443" in stdin(made, "hybrid-agent-barn-install")
+    assert "hybrid-registration-haproxy" not in made.resources
+    assert any("10.9.0.99" in line for line in table_of(made, "hybrid-server-shed"))
+    assert not any("10.9.0.99" in line for line in table_of(made, "hybrid-agent-barn"))

@@ -62,6 +62,88 @@ def two(one: dict[str, object], other: dict[str, object]) -> list[str]:
     )
 
 
+PORCH = {"address": "192.0.2.9", "privateAddress": "10.9.0.9", "hostKey": host_key(9)}
+INSIDE = [
+    host | {"privateAddress": f"10.9.0.{n}", "hostKey": host_key(n), "address": f"192.0.2.{n}"}
+    for n, host in enumerate([SHED, BARN, PORCH], start=1)
+]
+
+
+def before(
+    registration: object, servers: tuple[str, ...] = ("shed",), agents: tuple[str, ...] = ("barn",)
+) -> list[str]:
+    """Four hosts of one network, and what stands before the servers."""
+    hosts = dict(zip(("shed", "barn", "coop"), INSIDE, strict=True)) | {"porch": PORCH}
+    groups: dict[str, object] = {"server": SERVER | {"nodes": list(servers)}}
+    if agents:
+        groups["agent"] = {"role": "agent", "nodes": list(agents)}
+    return own(groups=groups, existing={"hosts": hosts, "registration": registration})
+
+
+THREE = ("shed", "barn", "coop")
+
+
+@pytest.mark.parametrize(
+    ("told", "start"),
+    [
+        (
+            before(None, THREE, ()),
+            "existing.registration: nothing — 3 servers, and no address in front of them that",
+        ),
+        (
+            before({}),
+            "existing.registration: nothing — either a host or an address stands before the serv",
+        ),
+        (
+            before({"host": "porch", "address": "k3s.company.tld"}),
+            "existing.registration: both — either a host or an address stands before the servers",
+        ),
+        (
+            before({"host": "attic"}),
+            "existing.registration.host: attic — existing.hosts has no host of that name — write",
+        ),
+        (
+            before({"host": "shed"}),
+            "existing.registration.host: shed — it is a server: k3s has port 6443 there, and the",
+        ),
+        (
+            before({"host": "porch", "from": ["10.9.0.5/32"]}),
+            "existing.registration.from: ['10.9.0.5/32'] — where the packets of a host of the in",
+        ),
+        (
+            before({"address": "10.9.0.555"}),
+            "existing.registration.address: 10.9.0.555 — neither a name nor an IPv4 address — wri",
+        ),
+        (
+            before({"address": "https://k3s.company.tld"}),
+            "existing.registration.address: https://k3s.company.tld — neither a name nor an IPv4",
+        ),
+        (
+            own(existing={"hosts": {"shed": SHED, "barn": BARN}, "registration": {"host": "barn"}}),
+            "existing.registration.host: barn — it has no privateAddress, and servers let in thei",
+        ),
+        (
+            lines({"existing": {"hosts": {"shed": SHED}, "registration": {"address": "k3s.tld"}}}),
+            "existing.registration: k3s.tld — no server is an existing host, and their platform h",
+        ),
+    ],
+)
+def test_what_cannot_stand_before_the_servers_is_told(told: list[str], start: str) -> None:
+    assert [line[: len(start)] for line in told] == [start]
+
+
+def test_a_host_or_an_address_may_stand_before_them() -> None:
+    for given in (
+        {"host": "porch"},
+        {"host": "coop"},
+        {"address": "k3s.company.tld"},
+        {"address": "10.9.0.5", "from": ["10.9.0.5/32"]},
+    ):
+        assert before(given) == [], given
+    assert before({"host": "porch"}, THREE, ()) == []
+    assert before(None) == []
+
+
 def test_the_hybrid_stack_and_a_cluster_of_existing_hosts_are_right() -> None:
     assert lines({}) == []
     assert own() == []

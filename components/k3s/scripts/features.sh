@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154
 # What add-ons need of a machine beside k3s: programs, from its distribution's packages, and what they
 # need of its kernel. What is there already is left as it is; packages stay when the add-on goes.
-# Uses FEATURES, words: iscsi (volumes over iSCSI), nfs (volumes over NFS 4).
+# Uses FEATURES, words: iscsi (volumes over iSCSI), nfs (volumes over NFS 4), haproxy.
 # Sources: https://longhorn.io/docs/1.12.1/deploy/install/#installation-requirements and
 # https://longhorn.io/kb/troubleshooting-volume-with-multipath/.
 
@@ -10,7 +10,13 @@ PACKAGES_SECONDS=900
 ISCSI_MODULE=/etc/modules-load.d/k3s-iscsi.conf
 ISCSI_MULTIPATH=/etc/multipath/conf.d/k3s-iscsi.conf
 
-program_of() { case $1 in iscsi) echo iscsiadm ;; nfs) echo mount.nfs4 ;; esac; }
+program_of() {
+    case $1 in
+        iscsi) echo iscsiadm ;;
+        nfs) echo mount.nfs4 ;;
+        haproxy) echo haproxy ;;
+    esac
+}
 
 # package_of FEATURE MANAGER
 package_of() {
@@ -20,6 +26,7 @@ package_of() {
         nfs:apt-get) echo nfs-common ;;
         nfs:dnf) echo nfs-utils ;;
         nfs:zypper) echo nfs-client ;;
+        haproxy:*) echo haproxy ;;
     esac
 }
 

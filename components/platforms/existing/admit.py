@@ -8,42 +8,68 @@ from pulumi_command import remote
 
 from components import scripts
 from components.k3s.release import STORE
-from components.platforms import plan
+from components.platforms import haproxy, plan
 from components.platforms.existing import nftables
+from components.platforms.existing.endpoint import Front
+from components.platforms.existing.machines import BalancerHost
 from components.platforms.existing.nftables import Admission
 from components.platforms.machine import Machine
-from components.platforms.plan import Group, Outside, Peer, Rule
+from components.platforms.plan import Balancer, Group, Outside, Peer, Rule, Target
 from components.platforms.platform import Shared
 
 _FOLDER = Path(__file__).parent / "scripts"
 SCRIPTS = [_FOLDER / f"{name}.sh" for name in ("claim", "firewall", "uninstall", "host")]
 # When the host is let go of, k3s's own uninstaller runs: it ends all pods first.
 _SECONDS = 300
-_GROUPS = {"server": "servers", "agent": "agents"}
+_GROUPS: dict[str, Target] = {"server": "servers", "agent": "agents"}
 
 
 def admit(
     hosts: Sequence[Machine],
+    servers: Sequence[Machine],
     machines: Sequence[Machine],
     *,
     shared: Shared,
-    registration: Machine | None,
+    front: Front | None,
     opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
-    """One command a host. `machines` are all of the cluster, `registration` is the host at which
-    nodes join, if it is one of these."""
-    made: list[pulumi.Resource] = []
-    for host in hosts:
-        rules = _rules(host, machines, shared, is_registration=host is registration)
-        admitted = [(rule, _sources(rule, host, machines)) for rule in rules]
-        made.append(_command(host, shared.cluster, admitted, opts))
-    return made
+    """One command a host, and HAProxy where that is asked for.
+
+    `machines` are all of the cluster. `front` is what stands before `servers`, None where those are
+    on another platform.
+    """
+    made: dict[str, pulumi.Resource] = {}
+    for host in _all(hosts, front):
+        rules = _rules(host, machines, shared, front)
+        admitted = [(rule, _sources(rule, host, machines, front)) for rule in rules]
+        made[host.name] = _command(host, shared.cluster, admitted, opts)
+    if front is None or front.balancer is None:
+        return list(made.values())
+    # Its host's ports are closed to others before it listens, and open again after it has gone.
+    after = pulumi.ResourceOptions(depends_on=[made[front.balancer.name]])
+    balancer = haproxy.balancer(
+        f"{shared.cluster}-registration",
+        front.balancer,
+        servers,
+        opts=pulumi.ResourceOptions.merge(opts, after),
+    )
+    return [*made.values(), balancer]
+
+
+def _all(hosts: Sequence[Machine], front: Front | None) -> list[Machine | BalancerHost]:
+    balancer = front.balancer if front else None
+    return [*hosts, *([balancer] if isinstance(balancer, BalancerHost) else [])]
 
 
 def _rules(
-    host: Machine, machines: Sequence[Machine], shared: Shared, *, is_registration: bool
+    host: Machine | BalancerHost,
+    machines: Sequence[Machine],
+    shared: Shared,
+    front: Front | None,
 ) -> list[Rule]:
-    targets = {_GROUPS[host.role], *(["registration address"] if is_registration else [])}
+    targets: set[Target] = {_GROUPS[host.role]} if isinstance(host, Machine) else set()
+    if front is not None and host.name in front.hosts:
+        targets.add("registration address")
     return [
         rule
         for rule in plan.plan(shared.rows, machines, host.network)
@@ -52,8 +78,13 @@ def _rules(
     ]
 
 
-def _sources(rule: Rule, host: Machine, machines: Sequence[Machine]) -> list[pulumi.Input[str]]:
-    """Addresses and CIDRs; none for balancers, which existing hosts do not have."""
+def _sources(
+    rule: Rule,
+    host: Machine | BalancerHost,
+    machines: Sequence[Machine],
+    front: Front | None,
+) -> list[pulumi.Input[str]]:
+    """Addresses and CIDRs; none for a cloud's balancers, which existing hosts do not have."""
     source = rule.source
     others = [machine for machine in machines if machine is not host]
     neighbours = [machine for machine in others if machine.network == host.network]
@@ -66,6 +97,8 @@ def _sources(rule: Rule, host: Machine, machines: Sequence[Machine]) -> list[pul
         # A neighbour's packets to a public address may come from its private one.
         inside = [a for m in neighbours if m.name == source.name for a in _private(m)]
         return [*(a for m in others if m.name == source.name for a in m.sources()), *inside]
+    if isinstance(source, Balancer) and front is not None:
+        return list(front.sources)
     return []
 
 
@@ -74,7 +107,7 @@ def _private(machine: Machine) -> list[pulumi.Output[str]]:
 
 
 def _command(
-    host: Machine,
+    host: Machine | BalancerHost,
     cluster: str,
     admitted: Sequence[tuple[Rule, Sequence[pulumi.Input[str]]]],
     opts: pulumi.ResourceOptions,
@@ -112,7 +145,7 @@ def _command(
     )
 
 
-def _line(action: str, host: Machine) -> str:
+def _line(action: str, host: Machine | BalancerHost) -> str:
     return scripts.command(action, f"host:{host.name}", user=host.ssh.user, seconds=_SECONDS)
 
 

@@ -1,6 +1,7 @@
 """The hosts of a group, as the rest of the program knows a node."""
 
 import ipaddress
+from dataclasses import dataclass
 
 import pulumi
 from pulumi_random import RandomId
@@ -38,6 +39,29 @@ class ExistingHost(pulumi.ComponentResource):
     def host_key(self) -> pulumi.Output[str]:
         """The key of the host that this is; another machine in its place has another one."""
         return self.identity.keepers.apply(lambda kept: (kept or {})[_HOST_KEY])
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalancerHost:
+    """A host that is no node: HAProxy runs on it, in front of the servers."""
+
+    name: str
+    network: str
+    private: Addresses
+    public: Addresses
+    ssh: Ssh
+
+
+def balancer(name: str, host: Host, shared: Shared, opts: pulumi.ResourceOptions) -> BalancerHost:
+    """The host, which shares the network of those that have private addresses."""
+    ExistingHost(name, host, opts)
+    return BalancerHost(
+        name=name,
+        network="existing",
+        private=_addresses(host.internal()),
+        public=_addresses(host.external()),
+        ssh=_ssh(host, shared.operator, jump=host.jump),
+    )
 
 
 def machines(

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pulumi
 
 from components.groups import NodeGroup
-from components.platforms.existing import admit, machines
+from components.platforms.existing import admit, endpoint, machines
+from components.platforms.existing.endpoint import Front
 from components.platforms.existing.settings import ExistingSettings
 from components.platforms.machine import Machine
 from components.platforms.platform import Endpoint, Shared
@@ -26,7 +27,8 @@ class Existing(pulumi.ComponentResource):
         self._settings, self._shared = settings, shared
         self._child = pulumi.ResourceOptions(parent=self)
         self._hosts: list[Machine] = []
-        self._registration: Machine | None = None
+        self._front: Front | None = None
+        self._servers: Sequence[Machine] = ()
         self.register_outputs({})
 
     def network(self) -> None:
@@ -39,23 +41,28 @@ class Existing(pulumi.ComponentResource):
         return made
 
     def endpoint(self, servers: Sequence[Machine], machines: Sequence[Machine]) -> Endpoint:  # noqa: ARG002
-        """The first server's own addresses: no balancer stands before existing hosts yet.
+        """What the settings put before the servers; HAProxy comes when its host is the cluster's.
 
         A host without an address for others is reached on the one of its own network.
         """
-        self._registration = first = servers[0]
-        inside, outside = first.private.ipv4, first.public.ipv4
-        if inside is None:
-            raise ValueError("an existing server has an IPv4 address")
-        api = outside or inside
-        return Endpoint(api=api, registration=api if self._shared.spans else inside)
+        self._front = front = endpoint.front(
+            self._settings.registration,
+            self._settings.hosts,
+            self._hosts,
+            servers,
+            shared=self._shared,
+            opts=self._child,
+        )
+        self._servers = servers
+        return Endpoint(api=front.api, registration=front.registration)
 
     def admit(self, machines: Sequence[Machine]) -> Sequence[pulumi.Resource]:
         """On each host a table of the cluster's own, which closes k3s's ports to all others."""
         return admit.admit(
             self._hosts,
+            self._servers,
             machines,
             shared=self._shared,
-            registration=self._registration,
+            front=self._front,
             opts=self._child,
         )

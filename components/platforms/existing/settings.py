@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from pydantic import Field
 
 from components.groups import NodeGroup
-from components.platforms.existing import inventory
+from components.platforms.existing import inventory, registration
 from components.platforms.existing.hosts import Host
+from components.platforms.existing.registration import Registration
 from components.platforms.platform import Asked
 from components.problems import Problem
 from components.settings import Settings
@@ -18,6 +19,10 @@ class ExistingSettings(Settings):
 
     hosts: Mapping[str, Host] = Field(
         description="hosts by name: shed: {address: 203.0.113.7, hostKey: …}"
+    )
+    registration: Registration | None = Field(
+        default=None,
+        description="what stands before the servers: {host: NAME} or {address: k3s.company.tld}",
     )
 
     def lone_hosts(self) -> list[str]:
@@ -38,6 +43,7 @@ def problems(settings: ExistingSettings | None, asked: Asked) -> Iterator[Proble
         )
         return
     yield from inventory.problems(settings.hosts, asked)
+    yield from registration.problems(settings.registration, settings.hosts, asked)
 
 
 def _here(asked: Asked) -> list[Node]:

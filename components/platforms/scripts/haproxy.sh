@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154
 # Runs HAProxy in front of a cluster's servers, as a unit of its own: a HAProxy that the host's owner
-# runs is not touched. Uses HAPROXY_CONFIG, the text of haproxy.cfg.
+# runs is not touched. Comes after features.sh. Uses HAPROXY_CONFIG, the text of haproxy.cfg.
 
 UNIT=k3s-registration.service
 UNIT_FILE=/etc/systemd/system/$UNIT
@@ -62,8 +62,11 @@ listens() { ss -Hltn 'sport = :6443' | grep -q .; }
 last_words() { journalctl --unit "$UNIT" --lines 15 --no-pager --output cat >&2 2>/dev/null || true; }
 
 create() {
-    command -v haproxy >/dev/null 2>&1 ||
-        fail "no haproxy on this machine — it is the registration address of the cluster — install the package haproxy"
+    if ! command -v haproxy >/dev/null 2>&1; then
+        provide_features
+        # The package's own, which nobody has asked for.
+        systemctl disable --now --quiet haproxy.service 2>/dev/null || true
+    fi
     active || ! listens ||
         fail "port 6443 is taken — the registration address listens there — stop what uses it, or name another host"
     mkdir -p "$FOLDER"
