@@ -107,6 +107,9 @@ def _to_loki() -> dict[str, Any]:
         "retry_on_failure": {"max_elapsed_time": "0s"},
         "sending_queue": {
             "storage": "file_storage",
+            # One after another: of a pod's first lines, sent side by side, Loki's write-ahead log
+            # forgets some when Loki is killed.
+            "num_consumers": 1,
             "block_on_overflow": True,
             "batch": {"flush_timeout": "1s", "min_size": 1000, "max_size": 5000},
         },

@@ -71,6 +71,8 @@ def _loki(retention: str) -> dict[str, Any]:
             "max_line_size_truncate": True,
         },
         "compactor": {"retention_enabled": True, "delete_request_store": "filesystem"},
+        # Loki's own would be 4 GB, and it starts anew with no more than its container has.
+        "ingester": {"wal": {"replay_memory_ceiling": "512MB"}},
         "analytics": {"reporting_enabled": False},
     }
 

@@ -53,6 +53,15 @@ _CASES = (
         },
         others={"secrets": {"slack": "https://hooks.slack.example/confidential"}},
     ),
+    Case(key="logging"),
+    Case(
+        key="logging",
+        title="a volume",
+        settings={
+            "storage": {"storageClass": "local-path", "size": 20},
+            "excludeNamespaces": ["noisy"],
+        },
+    ),
     Case(key="rook", title="block", stack="production"),
     Case(
         key="rook",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from components.addons import logging_values
 from tests.charts.rendering import Rendered
 
 Promise = Callable[[Rendered], None]
@@ -98,6 +99,66 @@ def alertmanager_is_told_by_the_programs_secret(found: Rendered) -> None:
         assert spec["configSecret"] == "alertmanager-config"
 
 
+def pods_of(found: Rendered, kind: str, name: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """A workload's pods: their spec, and their labels."""
+    template = found.one(kind, name)["spec"]["template"]
+    return template["spec"], template["metadata"]["labels"]
+
+
+def loki_runs_alone_on_the_programs_volume(found: Rendered) -> None:
+    assert [o["metadata"]["name"] for o in found.of_kind("StatefulSet")] == ["loki"]
+    assert found.of_kind("Deployment") == found.of_kind("PersistentVolumeClaim") == []
+    assert "volumeClaimTemplates" not in found.one("StatefulSet", "loki")["spec"]
+    pod, _ = pods_of(found, "StatefulSet", "loki")
+    assert len(pod["containers"]) == 1
+    (volume,) = (v for v in pod["volumes"] if v["name"] == "storage")
+    claims = [o["metadata"]["name"] for o in found.made if o["kind"] == "PersistentVolumeClaim"]
+    if "storage" in found.case.settings:
+        assert [volume["persistentVolumeClaim"]["claimName"]] == claims
+    else:
+        assert (volume, claims) == ({"name": "storage", "emptyDir": {}}, [])
+
+
+def the_collector_reads_files_and_opens_nothing(found: Rendered) -> None:
+    pod, _ = pods_of(found, "DaemonSet", "collector-agent")
+    assert (pod["hostNetwork"], pod["hostPID"]) == (False, False)
+    (container,) = pod["containers"]
+    assert not container.get("ports")
+    assert {m["mountPath"] for m in container["volumeMounts"] if not m.get("readOnly")} == {
+        *("/conf", "/var/lib/otelcol-logging"),
+    }
+    assert {o["metadata"]["name"] for o in found.of_kind("Service")} == {
+        *("loki", "loki-headless", "loki-memberlist"),
+    }
+
+
+def neither_speaks_with_the_api(found: Rendered) -> None:
+    for kind, name in (("StatefulSet", "loki"), ("DaemonSet", "collector-agent")):
+        assert pods_of(found, kind, name)[0]["automountServiceAccountToken"] is False
+    for kind in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"):
+        assert found.of_kind(kind) == []
+
+
+def policies_name_the_labels_of_the_charts_pods(found: Rendered) -> None:
+    policies = {o["metadata"]["name"]: o for o in found.made if o["kind"] == "NetworkPolicy"}
+    allowed = policies["collector-to-loki"]["spec"]
+    (rule,) = allowed["ingress"]
+    (peer,) = rule["from"]
+    _, loki = pods_of(found, "StatefulSet", "loki")
+    _, collector = pods_of(found, "DaemonSet", "collector-agent")
+    assert allowed["podSelector"]["matchLabels"].items() <= loki.items()
+    assert peer["podSelector"]["matchLabels"].items() <= collector.items()
+
+
+def grafanas_pods_are_those_that_loki_lets_in(found: Rendered) -> None:
+    (rule,) = logging_values.policies(grafana=True)["grafana-to-loki"]["spec"]["ingress"]
+    (peer,) = rule["from"]
+    _, labels = pods_of(found, "Deployment", "prometheus-grafana")
+    assert peer["podSelector"]["matchLabels"].items() <= labels.items()
+    where = {"kubernetes.io/metadata.name": found.one("Prometheus")["metadata"]["namespace"]}
+    assert peer["namespaceSelector"]["matchLabels"] == where
+
+
 def ceph_takes_the_named_disks_and_no_others(found: Rendered) -> None:
     storage = found.one("CephCluster")["spec"]["storage"]
     assert (storage["useAllNodes"], storage["useAllDevices"]) == (False, False)
@@ -135,6 +196,13 @@ PROMISES: Mapping[str, tuple[Promise, ...]] = {
         grafana_reads_no_secrets,
         prometheus_has_volumes_where_they_are_asked_for,
         alertmanager_is_told_by_the_programs_secret,
+        grafanas_pods_are_those_that_loki_lets_in,
+    ),
+    "logging": (
+        loki_runs_alone_on_the_programs_volume,
+        the_collector_reads_files_and_opens_nothing,
+        neither_speaks_with_the_api,
+        policies_name_the_labels_of_the_charts_pods,
     ),
     "rook": (
         ceph_takes_the_named_disks_and_no_others,

@@ -17,8 +17,15 @@ from tests.charts.rendering import Rendered, rendered
 
 FOLDER = os.environ.get("CHARTS_FOLDER")
 CHARTS = {"from": "folder", "folder": FOLDER} if FOLDER else {"from": "repository"}
-# Values that a chart passes on to an object as they are: what it may hold, its definition says.
+# Values that a chart passes on as they are, to an object or a program: theirs to say what it holds.
 PASSED_ON = {
+    # Loki's own configuration.
+    "logging": (
+        "loki.commonConfig.ring",
+        "loki.ingester.wal.replay_memory_ceiling",
+        "loki.limits_config.max_line_size_truncate",
+        "loki.limits_config.retention_period",
+    ),
     "rook": (
         "cephClusterSpec.cephConfig",
         "operatorConfig.driverSpecDefaults.controllerPlugin.priorityClassName",

@@ -224,6 +224,7 @@ def test_nothing_is_lost_when_loki_is_away_or_the_collector_starts_anew() -> Non
     assert files["start_at"] == "beginning"
     assert files["storage"] == loki["sending_queue"]["storage"] == "file_storage"
     assert loki["sending_queue"]["block_on_overflow"] is True
+    assert loki["sending_queue"]["num_consumers"] == 1
     for part in (files, loki):
         assert part["retry_on_failure"]["max_elapsed_time"] == "0s"
     assert loki["endpoint"] == f"{URL}/otlp"
