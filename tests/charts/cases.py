@@ -62,6 +62,15 @@ _CASES = (
             "excludeNamespaces": ["noisy"],
         },
     ),
+    Case(key="longhorn"),
+    Case(
+        key="longhorn",
+        title="on some nodes",
+        settings={
+            **{"replicas": 2, "groups": ["agent"]},
+            **{"dataPath": "/mnt/data", "defaultClass": True},
+        },
+    ),
     Case(key="rook", title="block", stack="production"),
     Case(
         key="rook",

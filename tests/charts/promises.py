@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import yaml
+
 from components.addons import logging_values
 from tests.charts.rendering import Rendered
 
@@ -183,6 +185,60 @@ def ceph_drivers_are_those_of_the_stores(found: Rendered) -> None:
     assert (nfs in drivers) is ("nfs" in found.case.settings)
 
 
+def longhorn_is_told(found: Rendered, name: str, file: str) -> Any:
+    """What its managers read at their start, from a ConfigMap of the chart."""
+    return yaml.safe_load(found.one("ConfigMap", name)["data"][file])
+
+
+def longhorn_stores_where_it_is_told_as_often_as_it_is_told(found: Rendered) -> None:
+    asked = found.case.settings
+    replicas = str(asked.get("replicas", 3))
+    told = longhorn_is_told(found, "longhorn-default-setting", "default-setting.yaml")
+    assert told["default-data-path"] == asked.get("dataPath", "/var/lib/longhorn")
+    assert told["create-default-disk-labeled-nodes"] is ("groups" in asked)
+    assert told["default-replica-count"] == replicas
+    made = longhorn_is_told(found, "longhorn-storageclass", "storageclass.yaml")
+    assert made["metadata"]["name"] == "longhorn"
+    assert made["provisioner"] == "driver.longhorn.io"
+    assert made["parameters"]["numberOfReplicas"] == replicas
+    (default,) = made["metadata"]["annotations"].values()
+    assert default == str(asked.get("defaultClass", False)).lower()
+
+
+def longhorn_tells_nobody_outside(found: Rendered) -> None:
+    told = longhorn_is_told(found, "longhorn-default-setting", "default-setting.yaml")
+    assert told["upgrade-checker"] is told["allow-collecting-longhorn-usage-metrics"] is False
+
+
+def longhorn_is_uninstalled_by_its_job_when_the_step_has_confirmed(found: Rendered) -> None:
+    told = longhorn_is_told(found, "longhorn-default-setting", "default-setting.yaml")
+    assert "deleting-confirmation-flag" not in told
+    job = found.one("Job", "longhorn-uninstall")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    # Less than what its release is given.
+    assert job["spec"]["activeDeadlineSeconds"] <= 900
+
+
+def longhorn_looks_for_the_kubelet_where_k3s_has_it(found: Rendered) -> None:
+    deployer, _ = pods_of(found, "Deployment", "longhorn-driver-deployer")
+    told = {v["name"]: v.get("value") for c in deployer["containers"] for v in c["env"]}
+    assert told["KUBELET_ROOT_DIR"] == "/var/lib/kubelet"
+
+
+def longhorns_step_reads_what_its_definitions_have(found: Rendered) -> None:
+    known = {
+        o["metadata"]["name"]: {
+            v["name"]: v["schema"]["openAPIV3Schema"]["properties"] for v in o["spec"]["versions"]
+        }
+        for o in found.of_kind("CustomResourceDefinition")
+    }
+    assert "value" in known["settings.longhorn.io"]["v1beta2"]
+    status = known["nodes.longhorn.io"]["v1beta2"]["status"]["properties"]
+    disk = status["diskStatus"]["additionalProperties"]["properties"]
+    for conditions in (status["conditions"], disk["conditions"]):
+        assert {"type", "status", "message"} <= set(conditions["items"]["properties"])
+
+
 PROMISES: Mapping[str, tuple[Promise, ...]] = {
     "metallb": (metallb_runs_frr_for_bgp_alone,),
     "certManager": (
@@ -203,6 +259,13 @@ PROMISES: Mapping[str, tuple[Promise, ...]] = {
         the_collector_reads_files_and_opens_nothing,
         neither_speaks_with_the_api,
         policies_name_the_labels_of_the_charts_pods,
+    ),
+    "longhorn": (
+        longhorn_stores_where_it_is_told_as_often_as_it_is_told,
+        longhorn_tells_nobody_outside,
+        longhorn_is_uninstalled_by_its_job_when_the_step_has_confirmed,
+        longhorn_looks_for_the_kubelet_where_k3s_has_it,
+        longhorns_step_reads_what_its_definitions_have,
     ),
     "rook": (
         ceph_takes_the_named_disks_and_no_others,
