@@ -189,6 +189,25 @@ def test_a_host_that_is_let_go_of_is_as_it_was(host: ExistingNode, peer: Existin
     assert host.run(look) == before
 
 
+def test_what_a_network_plugin_left_goes_with_its_host_and_nothing_else_does(
+    host: ExistingNode,
+) -> None:
+    rules = "iptables-save | sed -e '/^#/d' -e 's/ [[].*//'"
+    look = f"ip -brief link; {rules}; ls /etc/cni/net.d /opt/cni/bin"
+    host.run("iptables -N OWN; iptables -A OWN -p tcp --dport 8 -j ACCEPT; iptables -N KEPT")
+    before = host.run(look)
+    state = host.admit()
+    host.run(
+        "ip link add cilium_host type veth peer name cilium_net\n"
+        "ip link add vxlan.calico type vxlan id 4096 dstport 4789\n"
+        "iptables -N CILIUM_INPUT; iptables -N cali-INPUT\n"
+        "iptables -A INPUT -j CILIUM_INPUT; iptables -A INPUT -j cali-INPUT\n"
+        "touch /etc/cni/net.d/10-calico.conflist /opt/cni/bin/cilium-cni"
+    )
+    host.let_go(state)
+    assert host.run(look) == before
+
+
 def test_an_uninstaller_that_fails_is_told_and_the_ports_stay_closed(host: ExistingNode) -> None:
     state = host.admit()
     host.run(

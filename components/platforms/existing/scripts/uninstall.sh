@@ -1,7 +1,27 @@
 # shellcheck shell=sh disable=SC2154
 # Takes k3s off the host by its own uninstaller, and what the steps put beside it. Comes after claim.sh.
 
+# Of network plugins k3s's uninstaller knows flannel alone. Before it ends their pods, the cards go by
+# which a host could lose its own network: https://docs.k3s.io/networking/basic-network-options#custom-cni
+PLUGINS_CARDS='cilium_host cilium_net cilium_vxlan cilium_wg0 vxlan.calico vxlan-v6.calico wireguard.cali wg-v6.cali'
+
+remove_network_plugin() {
+    for card in $PLUGINS_CARDS; do
+        ip link delete "$card" 2>/dev/null || true
+    done
+    for tables in iptables ip6tables; do
+        command -v "$tables-save" >/dev/null 2>&1 || continue
+        rules=$("$tables-save" 2>/dev/null) || continue
+        if printf '%s\n' "$rules" | grep -qi -e cilium -e cali-; then
+            printf '%s\n' "$rules" | grep -vi -e cilium -e cali- | "$tables-restore"
+        fi
+    done
+    for file in 05-cilium.conflist 10-calico.conflist calico-kubeconfig; do rm -f "/etc/cni/net.d/$file"; done
+    for file in cilium-cni calico calico-ipam; do rm -f "/opt/cni/bin/$file"; done
+}
+
 uninstall_k3s() {
+    remove_network_plugin
     for name in k3s-agent-uninstall.sh k3s-uninstall.sh; do
         if ! [ -x "/usr/local/bin/$name" ]; then continue; fi
         say "runs $name"
@@ -14,6 +34,8 @@ uninstall_k3s() {
             fail "k3s is still here after $name — its last words are above — mend the cause, then run it again"
         fi
     done
+    # What the plugin's pods made anew until they ended.
+    remove_network_plugin
     # The release's files, and the password by which a cluster knew the node.
     rm -rf "$STORE" /etc/rancher/node
     if [ -d /etc/rancher ]; then rmdir --ignore-fail-on-non-empty /etc/rancher; fi
