@@ -25,13 +25,23 @@ PORT = 3306
 _UID = 999
 _FILES = "/run/secrets/mysql"
 _CLIENT = f"{_FILES}/client.cnf"
+_SOCKET = "/run/mysqld/mysqld.sock"
 _MEMORY = 1024
 
 
 def secret(root_password: str, password: str) -> dict[str, str]:
-    """Files that the server starts with, and one by which clients in its pod log in."""
-    client = f"[client]\nprotocol=tcp\nhost=127.0.0.1\nuser={USER}\npassword={password}\n"
-    return {"root-password": root_password, "password": password, "client.cnf": client}
+    """Files that the server starts with, and those by which clients in its pod log in."""
+    return {
+        "root-password": root_password,
+        "password": password,
+        "client.cnf": _login(USER, password, "protocol=tcp", "host=127.0.0.1"),
+        "root.cnf": _login("root", root_password, f"socket={_SOCKET}"),
+    }
+
+
+def _login(user: str, password: str, *way: str) -> str:
+    """Options of a client, in a file: its arguments are for all to see."""
+    return "\n".join(["[client]", *way, f"user={user}", f"password={password}", ""])
 
 
 def stateful_set(image: str) -> Body:
@@ -84,7 +94,7 @@ def _server(image: str) -> Body:
 
 
 def _command(program: str, *words: str) -> Body:
-    """A client that reads its password from a file: arguments are for all to see."""
+    """A client that logs in as WordPress does."""
     return {"exec": {"command": [program, f"--defaults-file={_CLIENT}", *words]}}
 
 

@@ -33,7 +33,8 @@ PORT = 80
 # www-data in the image.
 _UID = 33
 _FILES = "/run/secrets/wordpress"
-_SCRIPT = Path(__file__).parent / "scripts" / "install.php"
+_SCRIPTS = Path(__file__).parent / "scripts"
+_SETUP = "setup.sh"
 _MEMORY = 512
 # What signs cookies and links: the same at every start, or everybody is logged out.
 KEYS = tuple(
@@ -53,7 +54,7 @@ def secret(password: str, keys: str) -> dict[str, str]:
 
 def scripts() -> dict[str, str]:
     """What runs before the site does."""
-    return {_SCRIPT.name: _SCRIPT.read_text()}
+    return {name: (_SCRIPTS / name).read_text() for name in (_SETUP, "install.php")}
 
 
 def deployment(settings: WordPressSettings) -> Body:
@@ -109,7 +110,7 @@ def _setup(settings: WordPressSettings) -> Body:
         "setup",
         settings.images.wordpress,
         memory=_MEMORY,
-        command=["docker-ensure-installed.sh", "php", f"/run/scripts/{_SCRIPT.name}"],
+        command=["sh", f"/run/scripts/{_SETUP}"],
         env=[
             *_environment(settings),
             *pairs(

@@ -1,7 +1,9 @@
 """WordPress: what is put into the cluster for which settings, whose secrets, what is refused."""
 
 import json
+import subprocess
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -125,8 +127,8 @@ def test_a_database_password_is_the_same_on_both_sides(dev: Recording) -> None:
     server = the(dev, "secret", "mysql").inputs["stringData"]
     client = the(dev, "secret").inputs["stringData"]
     assert server["password"] == client["mysql-password"]
-    assert f"password={server['password']}\n" in server["client.cnf"]
-    assert server["root-password"] not in (server["password"], server["client.cnf"])
+    assert f"user=wordpress\npassword={server['password']}\n" in server["client.cnf"]
+    assert f"user=root\npassword={server['root-password']}\n" in server["root.cnf"]
 
 
 def test_each_key_of_the_site_is_a_piece_of_its_own() -> None:
@@ -284,10 +286,50 @@ def test_wordpress_is_asked_as_visitors_ask_and_knows_its_address(dev: Recording
 
 def test_the_site_is_set_up_before_anybody_reaches_it(dev: Recording) -> None:
     (setup,) = pod(dev, "deployment", "wordpress")["initContainers"]
-    script = setup["command"][-1].rpartition("/")[2]
-    assert script in the(dev, "configmap", "wordpress-scripts").inputs["data"]
+    scripts = the(dev, "configmap", "wordpress-scripts").inputs["data"]
+    assert setup["command"] == ["sh", "/run/scripts/setup.sh"]
+    assert set(scripts) == {"setup.sh", "install.php"}
+    assert scripts["setup.sh"].endswith("php /run/scripts/install.php\n")
     told = variables(setup)
     assert (told["ADMIN_USER"], told["ADMIN_EMAIL"]) == ("admin", "ops@company.tld")
+
+
+def test_files_come_from_the_image_and_what_is_on_the_volume_stays(tmp_path: Path) -> None:
+    image, served = tmp_path / "image", tmp_path / "served"
+    files = {
+        "index.php": "new",
+        ".htaccess": "new",
+        "wp-content/themes/one/style.css": "new",
+        "wp-content/plugins/one.php": "new",
+    }
+    for name, text in files.items():
+        (image / name).parent.mkdir(parents=True, exist_ok=True)
+        (image / name).write_text(text)
+    (served / "wp-content" / "plugins").mkdir(parents=True)
+    (served / "wp-content" / "plugins" / "own.php").write_text("own")
+    (served / "index.php").write_text("old")
+    program = tmp_path / "bin" / "docker-ensure-installed.sh"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+
+    script = site.scripts()["setup.sh"].replace("/usr/src/wordpress", str(image))
+    run = subprocess.run(
+        ["sh", "-s"],
+        input=script.replace("/var/www/html", str(served)),
+        env={"PATH": f"{program.parent}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == "php /run/scripts/install.php\n"
+    found = {str(f.relative_to(served)): f.read_text() for f in served.rglob("*") if f.is_file()}
+    assert found == {
+        "index.php": "new",
+        ".htaccess": "new",
+        "wp-content/themes/one/style.css": "new",
+        "wp-content/plugins/own.php": "own",
+    }
 
 
 def test_each_object_waits_for_what_it_needs(dev: Recording) -> None:
