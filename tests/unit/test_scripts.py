@@ -70,3 +70,44 @@ def test_a_part_only_says_what_others_may_do(script: Path) -> None:
     lines = re.sub(r"^\w+\(\) \{\n.*?^\}$", "", script.read_text(), flags=re.DOTALL | re.MULTILINE)
     for line in lines.splitlines():
         assert re.match(r"#|\s*$|\w+\(\) \{.*\}$|\w+=|set -eu$|umask |export \w+$", line), line
+
+
+LIB = ROOT / "components" / "k3s" / "scripts" / "lib.sh"
+# Time passes in naps alone; five short ones make a second. WHOLE: sleep takes no part of a second.
+CLOCK = """
+fifths=0
+date() { echo $((1000 + fifths / 5)); }
+sleep() {
+    case $1 in
+        1) fifths=$((fifths + 5)) ;;
+        *) [ -z "$WHOLE" ] || return 1; fifths=$((fifths + 1)) ;;
+    esac
+}
+asked=0
+comes() { asked=$((asked + 1)); [ "$asked" -gt "$AFTER" ]; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("waits", "after", "whole", "told"),
+    [
+        ("wait_for 60", 3, "", "there after 3 s, asked 4 times"),
+        ("wait_for 60", 99, "", "not there after 60 s, asked 61 times"),
+        ("wait_closely_for 60", 3, "", "there after 0 s, asked 4 times"),
+        # Fifteen seconds closely, then as the other.
+        ("wait_closely_for 60", 80, "", "there after 20 s, asked 81 times"),
+        ("wait_closely_for 60", 999, "", "not there after 60 s, asked 121 times"),
+        ("wait_closely_for 60", 3, "yes", "there after 3 s, asked 4 times"),
+    ],
+)
+def test_a_wait_is_bounded_and_close_only_to_begin_with(
+    waits: str, after: int, whole: str, told: str
+) -> None:
+    ends = 'echo "${not}there after $(($(date) - 1000)) s, asked $asked times"'
+    assert (
+        run(
+            f"WHOLE={whole} AFTER={after}\n{LIB.read_text()}{CLOCK}not=''\n"
+            f"{waits} comes || not='not '\n{ends}\n"
+        )
+        == f"{told}\n"
+    )

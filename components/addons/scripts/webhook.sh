@@ -25,7 +25,7 @@ only_already_there() {
 }
 
 main() {
-    wait_for "$WEBHOOK_SECONDS" tried ||
+    wait_closely_for "$WEBHOOK_SECONDS" tried ||
         fail "the webhook does not answer after $WEBHOOK_SECONDS s — its last words: $said"
     say "the webhook answers"
 }

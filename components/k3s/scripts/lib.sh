@@ -20,12 +20,23 @@ fail() {
 }
 
 # wait_for SECONDS CONDITION: asks once a second; false once the time is over.
-wait_for() {
-    deadline=$(($(date +%s) + $1))
-    shift
+wait_for() { ask 0 "$@"; }
+
+# wait_closely_for SECONDS CONDITION: the same for what comes within moments and holds up all that
+# follows: asks five times a second to begin with.
+wait_closely_for() { ask 15 "$@"; }
+
+# ask CLOSELY SECONDS CONDITION: closely for so many seconds.
+ask() {
+    closely=$(($(date +%s) + $1))
+    deadline=$(($(date +%s) + $2))
+    shift 2
     until "$@"; do
-        [ "$(date +%s)" -lt "$deadline" ] || return 1
-        sleep 1
+        now=$(date +%s)
+        [ "$now" -lt "$deadline" ] || return 1
+        if [ "$now" -lt "$closely" ]; then nap=0.2; else nap=1; fi
+        # Not every sleep takes a part of a second.
+        sleep "$nap" 2>/dev/null || sleep 1
     done
 }
 

@@ -37,11 +37,11 @@ has_addresses() {
 one_line() { printf '%s' "$1" | tr '\n' ' '; }
 
 wait_until_registered() {
-    wait_for 300 is_ready || {
+    wait_closely_for 300 is_ready || {
         kubectl describe node "$NODE" 2>&1 | sed -n '/^Conditions:/,/^Addresses:/p' >&2
         fail "node is not Ready after 300 s — see its conditions above, and the journal of k3s on it"
     }
-    wait_for 60 has_addresses || fail "node has InternalIP '$(one_line "$(addresses InternalIP)")' and \
+    wait_closely_for 60 has_addresses || fail "node has InternalIP '$(one_line "$(addresses InternalIP)")' and \
 ExternalIP '$(one_line "$(addresses ExternalIP)")' — they should be '$(one_line "$INTERNAL_IPS")' and \
 '$(one_line "$EXTERNAL_IPS")' — see node-ip and node-external-ip in $CONFIG_FILE on it"
 }

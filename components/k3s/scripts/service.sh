@@ -70,7 +70,7 @@ start() {
     say "$1s k3s"
     systemctl reset-failed "$(unit)" 2>/dev/null || true
     systemctl "$1" --no-block "$(unit)"
-    if ! wait_for 420 has_started_or_fails || ! is_active; then
+    if ! wait_closely_for 420 has_started_or_fails || ! is_active; then
         journal_tail
         fail "k3s does not start — its last words are above — mend the cause, then run up again"
     fi
@@ -91,7 +91,7 @@ put_in_place_and_run() {
         start start
     fi
     if [ "$ROLE" = server ]; then
-        wait_for 120 api_is_ready || {
+        wait_closely_for 120 api_is_ready || {
             journal_tail
             fail "the API is not ready after 120 s — k3s's last words are above"
         }
