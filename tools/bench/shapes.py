@@ -57,6 +57,7 @@ ADDONS: Mapping[str, Addon] = {
     "metallb": Addon(lambda _: {"pools": {"main": {"addresses": [_POOL]}}}),
     "certManager": Addon(lambda _: {}),
     "prometheus": Addon(lambda _: {"dashboards": {}}),
+    "logging": Addon(lambda _: {}),
     "rook": Addon(_rook, lab_only=True),
 }
 
