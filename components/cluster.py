@@ -113,8 +113,9 @@ def _provider(name: str, k3s: K3s, opts: pulumi.ResourceOptions) -> "Provider":
         kubeconfig=k3s.kubeconfig,
         # Without it a changed address in the kubeconfig would replace everything in the cluster.
         cluster_identifier=name,
-        # A changed Secret keeps its place: else it is gone from its pods until it is made anew.
+        # What is changed keeps its place: else it is gone from its pods until it is made anew.
         enable_secret_mutable=True,
+        enable_config_map_mutable=True,
         opts=opts,
     )
 

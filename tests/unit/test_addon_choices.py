@@ -35,10 +35,11 @@ def test_no_add_on_waits_for_itself_by_way_of_others() -> None:
     assert set(TopologicalSorter(before).static_order()) >= set(before)
 
 
-def test_a_changed_secret_is_not_taken_away_from_its_pods_first() -> None:
+def test_a_changed_secret_or_config_map_is_not_taken_away_from_its_pods_first() -> None:
     provider = run_dev({"addons": {"prometheus": {}}}).resources["dev-kubernetes"]
     assert provider.inputs["clusterIdentifier"] == "dev"
     assert provider.inputs["enableSecretMutable"] == "true"
+    assert provider.inputs["enableConfigMapMutable"] == "true"
 
 
 def test_a_release_keeps_ten_revisions_and_not_all_there_were() -> None:
