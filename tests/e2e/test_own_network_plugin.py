@@ -95,8 +95,12 @@ def test_a_node_more_is_waited_for_until_it_is_ready(cluster: Cluster) -> None:
     ("changes", "said"),
     [
         (
+            {"addons": {"cni": {"plugin": "cilium"}, "metallb": METALLB}},
+            "this cluster's pods are connected by calico — those that run would be cut off",
+        ),
+        (
             {"addons": {"cni": {"plugin": "cilium", "kubeProxyReplacement": True}}},
-            "this cluster's pods are connected by calico",
+            "this cluster's pods are connected by calico, beside which kube-proxy",
         ),
         ({"addons": {}}, "this cluster's pods are connected by a network plugin, not by flannel"),
     ],
@@ -113,6 +117,7 @@ def test_another_network_under_pods_that_run_is_refused_before_anything_is_chang
     assert cluster.kubectl("get", "pods", "--all-namespaces", "--output", "name") == before
     again = cluster.up(addons=addons)
     assert again.code == 0, again.text
+    assert set(counts(again)) <= {"updated"}
 
 
 def agents(*names: str) -> dict[str, Any]:

@@ -404,7 +404,7 @@ def test_a_node_without_the_sign_of_encryption_is_not_ready(tmp_path: Path) -> N
     assert wait(tmp_path, sign, nodes="s-1 True k=\na-1 True k=\n", rolled_out="").returncode == 0
 
 
-def switch(folder: Path, old: str, new: str, role: str = "server") -> str:
+def switch(folder: Path, old: str, new: str, role: str = "server", noted: str = "") -> str:
     """What install.sh says of the pod network that a server has, and is to have."""
     text = (Step("lib", seconds=1).folder / "install.sh").read_text()
     (folder / "member").mkdir(exist_ok=True)
@@ -414,7 +414,13 @@ def switch(folder: Path, old: str, new: str, role: str = "server") -> str:
     script = folder / "install.sh"
     script.write_text(text)
     lib = folder / "lib.sh"
-    lib.write_text(LIB.read_text().replace("/etc/rancher/k3s/config.yaml", f"{folder}/config.yaml"))
+    (folder / "k3s").write_text(f"#!/bin/sh\necho {noted}\n")
+    (folder / "k3s").chmod(0o755)
+    lib.write_text(
+        LIB.read_text()
+        .replace("/etc/rancher/k3s/config.yaml", f"{folder}/config.yaml")
+        .replace("/usr/local/bin/k3s", f"{folder}/k3s")
+    )
     run = subprocess.run(
         ["sh", "-s", "--", "create"],
         input=compose(
@@ -433,6 +439,16 @@ NONE, OURS = "token: x\nflannel-backend: none\n", "token: x\n"
 def test_the_network_under_pods_that_run_is_not_changed(tmp_path: Path) -> None:
     assert "connected by a network plugin, not by flannel" in switch(tmp_path, NONE, OURS)
     assert "connected by flannel, not by a network plugin" in switch(tmp_path, OURS, NONE)
+
+
+def test_kube_proxy_is_kept_where_the_plugin_that_is_there_does_not_take_its_place(
+    tmp_path: Path,
+) -> None:
+    without = f"{NONE}disable-kube-proxy: true\n"
+    said = switch(tmp_path, NONE, without, noted="calico")
+    assert "connected by calico, beside which kube-proxy serves Services" in said
+    for noted in ("cilium", ""):
+        assert switch(tmp_path, NONE, without, noted=noted) == "went on\n"
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,11 @@
 # stays, as pods that run stay connected by what connected them.
 # Uses PLUGIN.
 
-NOTE=k3s-pulumi-network-plugin
-
-kubectl() { "$K3S" kubectl --namespace kube-system "$@"; }
-
 main() {
-    noted=$(kubectl get configmap "$NOTE" --ignore-not-found --output 'jsonpath={.data.plugin}')
+    noted=$(noted_network_plugin)
     if [ -z "$noted" ]; then
-        kubectl create configmap "$NOTE" --from-literal "plugin=$PLUGIN" >/dev/null
+        "$K3S" kubectl create configmap "$NETWORK_PLUGIN_NOTE" --namespace kube-system \
+            --from-literal "plugin=$PLUGIN" >/dev/null
         say "pods are to be connected by $PLUGIN"
     elif [ "$noted" != "$PLUGIN" ]; then
         fail "this cluster's pods are connected by $noted — those that run would be cut off by $PLUGIN — write plugin: $noted again, or make a new cluster"

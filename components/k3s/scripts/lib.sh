@@ -11,6 +11,8 @@ IMAGES_FOLDER=/var/lib/rancher/k3s/agent/images
 # kubectl would leave its cache in the home of whoever a step logs in as.
 KUBECACHEDIR=/run/k3s-pulumi/kube-cache
 export KUBECACHEDIR
+# A ConfigMap that says by which network plugin the pods of a cluster are connected.
+NETWORK_PLUGIN_NOTE=k3s-pulumi-network-plugin
 
 say() { printf '%s: %s: %s\n' "$NODE" "$STEP" "$*" >&2; }
 
@@ -38,6 +40,11 @@ ask() {
         # Not every sleep takes a part of a second.
         sleep "$nap" 2>/dev/null || sleep 1
     done
+}
+
+noted_network_plugin() {
+    "$K3S" kubectl get configmap "$NETWORK_PLUGIN_NOTE" --namespace kube-system --ignore-not-found \
+        --output 'jsonpath={.data.plugin}'
 }
 
 unit() { if [ "$ROLE" = server ]; then echo k3s; else echo k3s-agent; fi; }
