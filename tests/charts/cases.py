@@ -12,23 +12,49 @@ from components.addons.kinds import KINDS
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """An add-on as a stack has it: `settings` are its own, `others` what else the stack says."""
+    """An add-on as a stack has it: `settings` are its own.
+
+    `beside` is what else stands under `addons`, `others` what else the stack says.
+    """
 
     key: str
     title: str = "by default"
     stack: str = "dev"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Any] = field(default_factory=dict)
     others: Mapping[str, Any] = field(default_factory=dict)
 
     def overrides(self, charts: Mapping[str, str]) -> dict[str, Any]:
-        """The stack's settings, this add-on the only one, its charts from `charts`."""
-        return {**self.others, "addons": {"charts": charts, self.key: self.settings}}
+        """The stack's settings, no add-on of its own, charts from `charts`."""
+        addons = {"charts": charts, **self.beside, self.key: self.settings}
+        return {**self.others, "addons": addons}
 
 
 _POOLS = {"pools": {"main": {"addresses": ["10.121.0.2-10.121.0.9"]}}}
 _PEERS = {"tor": {"address": "10.0.0.1", "asn": 64500}}
 _RECEIVER = {"slack_configs": [{"channel": "#ops", "api_url": {"secret": "slack"}}]}
 _CASES = (
+    Case(key="cni", title="calico", settings={"plugin": "calico"}),
+    Case(
+        key="cni",
+        title="calico, all of it",
+        settings={"plugin": "calico", "encryption": "wireguard", "flows": True},
+    ),
+    Case(
+        key="cni",
+        title="cilium",
+        settings={"plugin": "cilium"},
+        beside={"servicelb": False},
+    ),
+    Case(
+        key="cni",
+        title="cilium, all of it",
+        settings={
+            **{"plugin": "cilium", "encryption": "wireguard"},
+            **{"flows": True, "kubeProxyReplacement": True},
+        },
+    ),
+    Case(key="cloudController", title="aws", stack="production"),
     Case(key="metallb", title="l2", settings=_POOLS),
     Case(
         key="metallb",
@@ -83,7 +109,7 @@ _CASES = (
 
 def cases() -> Iterator[Case]:
     """Those of the table, and one for every other add-on that has charts."""
-    yield from _CASES
+    yield from (case for case in _CASES if case.key in KINDS)
     known = {case.key for case in _CASES}
     for key, kind in KINDS.items():
         if kind.charts and key not in known:

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from components.addons import logging_values
+from tests.charts import promises_network as network
 from tests.charts.rendering import Rendered
 
 Promise = Callable[[Rendered], None]
@@ -240,6 +241,7 @@ def longhorns_step_reads_what_its_definitions_have(found: Rendered) -> None:
 
 
 PROMISES: Mapping[str, tuple[Promise, ...]] = {
+    **network.PROMISES,
     "metallb": (metallb_runs_frr_for_bgp_alone,),
     "certManager": (
         cert_managers_definitions_stay,

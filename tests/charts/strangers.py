@@ -13,20 +13,36 @@ Path_ = tuple[str, ...]
 
 
 def in_values(values: Mapping[str, Any], chart: Path) -> Iterator[str]:
-    """Values that neither the chart's values.yaml nor a dependency's has, not even in a comment."""
+    """Values that no values.yaml of it has, not even in a comment, and no template asks for."""
     text = "".join(file.read_text() for file in chart.rglob("values.yaml"))
-    yield from _unknown(values, _defaults(chart), text)
+    for path in _unknown(values, _defaults(chart), text):
+        if not _asked_for(path, chart):
+            yield path
+
+
+def _asked_for(path: str, chart: Path) -> bool:
+    folders = [chart, *(folder for _, folder in _dependencies(chart))]
+    names = (path, path.partition(".")[2])  # a dependency's own are without its name
+    asked = re.compile("|".join(rf"\.Values\.{re.escape(name)}\b" for name in names if name))
+    files = (file for folder in folders for file in (folder / "templates").rglob("*.*"))
+    return any(asked.search(file.read_text()) for file in files)
+
+
+def _dependencies(chart: Path) -> Iterator[tuple[str, Path]]:
+    """Folders of the chart's dependencies, by the names under which their values stand."""
+    about = yaml.safe_load((chart / "Chart.yaml").read_text())
+    for needed in about.get("dependencies", ()):
+        folder = chart / "charts" / needed["name"]
+        if folder.is_dir():
+            yield needed.get("alias") or needed["name"], folder
 
 
 def _defaults(chart: Path) -> dict[str, Any]:
     """The chart's values, and under their names those of its dependencies."""
     file = chart / "values.yaml"
     own = (yaml.safe_load(file.read_text()) if file.exists() else None) or {}
-    about = yaml.safe_load((chart / "Chart.yaml").read_text())
-    for needed in about.get("dependencies", ()):
-        folder, name = chart / "charts" / needed["name"], needed.get("alias") or needed["name"]
-        if folder.is_dir():
-            own[name] = merged(_defaults(folder), own.get(name) or {})
+    for name, folder in _dependencies(chart):
+        own[name] = merged(_defaults(folder), own.get(name) or {})
     return own
 
 

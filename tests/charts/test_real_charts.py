@@ -19,6 +19,8 @@ FOLDER = os.environ.get("CHARTS_FOLDER")
 CHARTS = {"from": "folder", "folder": FOLDER} if FOLDER else {"from": "repository"}
 # Values that a chart passes on as they are, to an object or a program: theirs to say what it holds.
 PASSED_ON = {
+    # Of the Installation and of the FelixConfiguration.
+    "cni": ("installation.flexVolumePath", "defaultFelixConfiguration.wireguardEnabled"),
     # Loki's own configuration.
     "logging": (
         "loki.commonConfig.ring",
@@ -37,7 +39,8 @@ Rendering = Callable[[Case], Rendered]
 def named(case: Case, *more: object, name: str = "") -> object:
     """A parameter of a test, which needs the repositories of the add-on's charts."""
     words = [case.key, case.title, *([name] if name else [])]
-    addresses = [f"{chart.repository}/index.yaml" for chart in KINDS[case.key].charts]
+    asked = (chart for chart in KINDS[case.key].charts if chart.wanted(case.settings))
+    addresses = {f"{chart.repository}/index.yaml": None for chart in asked}
     marks = [] if FOLDER else [pytest.mark.network(*addresses, opt_in=True)]
     return pytest.param(case, *more, id=", ".join(words), marks=marks)
 
