@@ -145,6 +145,7 @@ def _shared(name: str, settings: ClusterSettings, operator: OperatorKey) -> Shar
         rows=firewall.rows(facts),
         first_boot=first_boot.scripts(settings.k3s),
         protect=settings.protect,
+        cloud_parts=settings.addons.cloud_parts(),
     )
 
 

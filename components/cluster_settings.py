@@ -185,6 +185,7 @@ def addon_asked(name: str, draft: Draft, secrets: frozenset[str] = frozenset()) 
         secrets=secrets,
         rows=firewall.rows(_facts(draft, nodes)),
         disks={node.name: _disks(draft, node) for node in nodes},
+        storage=addons.storage() if addons else frozenset(),
     )
 
 

@@ -197,6 +197,9 @@ TABLE: tuple[Entry, ...] = (
         lambda facts: "ingress" in facts.profiles and "cloud-balancers" not in facts.profiles),
     _row("node-ports", "tcp 30000-32767", "balancers", "nodes", "private",
          "the cloud's balancers hand on to NodePorts")(*_with("cloud-balancers")),
+    _row("node-health", "tcp 10256", "balancers", "nodes", "private",
+         "the cloud's balancers ask kube-proxy whether a node takes traffic")(
+        *_with("cloud-balancers")),
     _row("workadventure-http", "tcp 80", "internet", "nodes", "public",
          "WorkAdventure's pages, and the certificates' challenges")(*_with("workadventure")),
     _row("workadventure-https", "tcp 443", "internet", "nodes", "public",

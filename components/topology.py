@@ -11,6 +11,9 @@ from components.groups import NodeGroup, Role
 
 PlatformName = Literal["local", "digitalocean", "aws", "existing"]
 CLOUDS: tuple[PlatformName, ...] = ("digitalocean", "aws")
+# Of nodes: https://kubernetes.io/docs/reference/labels-annotations-taints/
+REGION_LABEL = "topology.kubernetes.io/region"
+ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
 @dataclass(frozen=True, kw_only=True)

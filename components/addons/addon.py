@@ -6,7 +6,7 @@ so it is loaded where an object is made, and nowhere else.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pulumi
 from pydantic import Field
@@ -86,7 +86,8 @@ class AddonAsked:
     `groups` and `nodes` are the whole cluster's. `chosen` are the keys of all add-ons that are
     chosen, `disabled` the packaged components that k3s is left without, `secrets` the names of the
     secret values that config has. `rows` are those of the firewall that hold, `disks` says how many
-    raw disks each node has. A part that could not be read is None.
+    raw disks each node has, `storage` are the keys of add-ons that bring storage classes. A part
+    that could not be read is None.
     """
 
     cluster: str
@@ -98,6 +99,7 @@ class AddonAsked:
     secrets: frozenset[str] = frozenset()
     rows: Sequence[Row] = ()
     disks: Mapping[str, int] = field(default_factory=dict)
+    storage: frozenset[str] = frozenset()
 
 
 def namespace(
@@ -121,7 +123,7 @@ def secret(
     name: str,
     data: Mapping[str, pulumi.Input[str]],
     *,
-    into: "Namespace",
+    into: "Namespace | str",
     site: Site,
     parent: pulumi.Resource,
 ) -> "Secret":
@@ -131,9 +133,9 @@ def secret(
 
     return Secret(
         f"{site.cluster}-{name}",
-        metadata=ObjectMetaArgs(name=name, namespace=into.metadata.name),
+        metadata=ObjectMetaArgs(name=name, namespace=_name(into)),
         string_data=pulumi.Output.secret(dict(data)),
-        opts=site.options(parent, [into]),
+        opts=site.options(parent, [] if isinstance(into, str) else [into]),
     )
 
 
@@ -219,7 +221,7 @@ def release(
         chart=where,
         version=version,
         repository_opts=RepositoryOptsArgs(repo=repository) if repository else None,
-        namespace=into if isinstance(into, str) else into.metadata.name,
+        namespace=_name(into),
         values=merged(values, getattr(settings, chart.values) if chart.values else {}),
         timeout=_RELEASE_SECONDS,
         atomic=atomic and awaited,
@@ -228,6 +230,11 @@ def release(
         max_history=_REVISIONS,
         opts=site.options(parent, after),
     )
+
+
+def _name(into: "Namespace | str") -> pulumi.Input[str]:
+    """A namespace that is made here, or one that is there anyway."""
+    return into if isinstance(into, str) else into.metadata.name
 
 
 def _from(charts: ChartSource, chart: Chart, version: str) -> tuple[str, str | None]:
@@ -268,11 +275,15 @@ def storage_class(
     parameters: Mapping[str, str],
     *,
     default: bool,
+    binding: Literal["Immediate", "WaitForFirstConsumer"] | None = None,
     site: Site,
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource],
 ) -> "StorageClass":
-    """Volumes that grow, and that go with their claims; `default` for claims that name no class."""
+    """Volumes that grow, and that go with their claims; `default` for claims that name no class.
+
+    `binding` says when one is made; unset, with its claim.
+    """
     from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
     from pulumi_kubernetes.storage.v1 import StorageClass
 
@@ -283,6 +294,7 @@ def storage_class(
         provisioner=provisioner,
         parameters=dict(parameters),
         reclaim_policy="Delete",
+        volume_binding_mode=binding,
         allow_volume_expansion=True,
         opts=site.options(parent, after),
     )

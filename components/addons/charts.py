@@ -18,14 +18,15 @@ class Chart:
 
     `setting` is the field of the add-on's settings that says which version of it is installed,
     `values` the one with further values for it (None: it takes none). `only` is a field, and the
-    value with which alone the chart is installed.
+    value with which alone the chart is installed, `platform` the one on which alone it is.
     """
 
     name: str
     repository: str
     setting: str = "version"
     values: str | None = "values"
-    only: tuple[str, str] | None = None
+    only: tuple[str, object] | None = None
+    platform: str | None = None
 
     def wanted(self, settings: object) -> bool:
         """Whether its add-on's settings ask for it: read ones, or as a stack file has them."""

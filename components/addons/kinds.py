@@ -8,6 +8,9 @@ import pulumi
 
 from components.addons import (
     cert_manager,
+    cloud_controller,
+    cloud_controller_aws,
+    cloud_controller_settings,
     cni,
     cni_settings,
     cni_values,
@@ -26,6 +29,7 @@ from components.addons.charts import Chart
 from components.k3s.prepare import Feature
 from components.k3s.settings import K3sSettings
 from components.network import Profile
+from components.platforms.platform import CloudPart
 from components.problems import Problem
 
 
@@ -37,8 +41,9 @@ class Kind:
     components of k3s that it takes the place of, `features` what it needs of every machine. The
     others are asked of its settings: `profiles` are the rows of the firewall that it needs, `k3s`
     is k3s as it must be under it, `labels` are what it needs of a group's nodes, `stores` says
-    whether it has volumes and waits for STORAGE too, `default_class` whether claims that name no
-    class get its own, `on` whether it is chosen at all.
+    whether it has volumes and waits for STORAGE too, `brings_classes` whether it brings storage
+    classes itself, `default_class` whether claims that name no class get its own, `cloud` what of
+    it speaks to the cloud, `on` whether it is chosen at all.
     """
 
     component: Callable[..., pulumi.ComponentResource]
@@ -51,7 +56,9 @@ class Kind:
     k3s: Callable[[Any, K3sSettings], K3sSettings] = lambda _, k3s: k3s
     labels: Callable[[Any, str], Mapping[str, str]] = lambda _settings, _group: {}
     stores: Callable[[Any], bool] = lambda _: False
+    brings_classes: Callable[[Any], bool] = lambda _: False
     default_class: Callable[[Any], bool] = lambda _: False
+    cloud: Callable[[Any], frozenset[CloudPart]] = lambda _: frozenset()
     on: Callable[[Any], bool] = lambda _: True
 
     def waits_for(self, settings: Any) -> tuple[str, ...]:
@@ -60,6 +67,17 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
+    "cloudController": Kind(
+        component=cloud_controller.CloudController,
+        problems=cloud_controller_settings.problems,
+        charts=(cloud_controller_aws.CONTROLLER, cloud_controller_aws.CSI),
+        disables=("servicelb",),
+        profiles=lambda _: ("cloud-balancers",),
+        k3s=cloud_controller_settings.k3s,
+        cloud=cloud_controller_settings.cloud_parts,
+        brings_classes=lambda settings: settings.csi,
+        default_class=lambda settings: settings.csi and settings.default_class,
+    ),
     "cni": Kind(
         component=cni.Cni,
         problems=cni_settings.problems,
@@ -73,7 +91,7 @@ KINDS: Mapping[str, Kind] = {
         component=metallb.Metallb,
         problems=metallb.problems,
         charts=(metallb.CHART,),
-        after=("cni",),
+        after=("cni", "cloudController"),
         profiles=lambda _: ("metallb",),
         disables=("servicelb",),
     ),
@@ -81,7 +99,8 @@ KINDS: Mapping[str, Kind] = {
         component=rook.Rook,
         problems=rook_settings.problems,
         charts=(rook.OPERATOR, rook.DRIVERS, rook.CLUSTER),
-        after=("cni", "metallb"),
+        after=("cni", "cloudController", "metallb"),
+        brings_classes=lambda settings: settings.block or settings.filesystem,
         default_class=lambda settings: settings.default_class is not None,
     ),
     "longhorn": Kind(
@@ -91,13 +110,14 @@ KINDS: Mapping[str, Kind] = {
         after=("cni", "cloudController", "metallb"),
         features=("iscsi", "nfs"),
         labels=longhorn_settings.labels,
+        brings_classes=lambda _: True,
         default_class=lambda settings: settings.default_class,
     ),
     "certManager": Kind(
         component=cert_manager.CertManager,
         problems=cert_manager.problems,
         charts=(cert_manager.CHART,),
-        after=("cni", "metallb"),
+        after=("cni", "cloudController", "metallb"),
     ),
     "prometheus": Kind(
         component=prometheus.Prometheus,

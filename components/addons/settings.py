@@ -9,6 +9,7 @@ from components.addons import charts, ingress
 from components.addons.addon import AddonAsked
 from components.addons.cert_manager import CertManagerSettings
 from components.addons.charts import ChartSource
+from components.addons.cloud_controller_settings import CloudControllerSettings
 from components.addons.cni_settings import CniSettings
 from components.addons.ingress import IngressSettings
 from components.addons.kinds import KINDS
@@ -21,6 +22,7 @@ from components.addons.rook_settings import RookSettings
 from components.k3s.prepare import Feature
 from components.k3s.settings import K3sSettings
 from components.network import Profile
+from components.platforms.platform import CloudPart
 from components.problems import Problem
 from components.settings import Settings
 
@@ -42,6 +44,11 @@ class Addons(Settings):
     )
     cni: CniSettings | None = Field(
         default=None, description="Calico or Cilium in flannel's place: {plugin: calico}"
+    )
+    cloud_controller: CloudControllerSettings | None = Field(
+        default=None,
+        description="the cloud's own balancers, nodes and volumes: {} (aws), "
+        "{token: {secret: NAME}} (digitalocean)",
     )
     metallb: MetallbSettings | None = Field(
         default=None, description="MetalLB: {pools: {main: {addresses: [FIRST-LAST]}}}"
@@ -104,6 +111,18 @@ class Addons(Settings):
         asked = (KINDS[key].labels(given, group) for key, given in self.chosen().items())
         return {name: value for labels in asked for name, value in labels.items()}
 
+    def cloud_parts(self) -> frozenset[CloudPart]:
+        """What of the chosen add-ons speaks to the cloud."""
+        return frozenset(
+            part for key, given in self.chosen().items() for part in KINDS[key].cloud(given)
+        )
+
+    def storage(self) -> frozenset[str]:
+        """Keys of the chosen add-ons that bring storage classes."""
+        return frozenset(
+            key for key, given in self.chosen().items() if KINDS[key].brings_classes(given)
+        )
+
     def k3s(self, settings: K3sSettings) -> K3sSettings:
         """k3s as the chosen add-ons need it: without what they take the place of."""
         for key, given in self.chosen().items():
@@ -124,6 +143,8 @@ def problems(addons: Addons, asked: AddonAsked) -> Iterator[Problem]:
     yield from _default_classes(addons)
     for key, settings in addons.written().items():
         for chart in filter(methodcaller("wanted", settings), KINDS[key].charts):
+            if chart.platform and chart.platform not in {node.platform for node in asked.nodes}:
+                continue
             version = getattr(settings, chart.setting)
             said = type(settings).model_fields[chart.setting].alias
             yield from charts.file_problems(addons.charts, chart, version, f"{key}.{said}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from components.addons.addon import STORAGE, AddonAsked
+from components.addons.addon import AddonAsked
 from components.problems import Problem
 
 _LOCAL_PATH = "local-path"
@@ -19,7 +19,7 @@ def class_problems(key: str, storage_class: str | None, asked: AddonAsked) -> It
             why="k3s's local-path is off in these settings",
             write="write another class, or addons.localPath: true",
         )
-    if storage_class is None and not asked.chosen & set(STORAGE):
+    if storage_class is None and not asked.storage:
         yield Problem(
             key=key,
             given=None,

@@ -130,6 +130,7 @@ class K3s(pulumi.ComponentResource):
                 labels={**self._addons_labels.get(machine.group, {}), **self._labels(machine)},
                 dual_stack=self._settings.dual_stack,
                 has_pod_network=self._settings.flannel_backend != "none",
+                external_cloud=self._settings.external_cloud,
                 taints=self._groups[machine.group].taints,
                 installed=installed[machine.name],
                 opts=self._child,
@@ -137,7 +138,7 @@ class K3s(pulumi.ComponentResource):
             for machine in machines
         ]
 
-    def _facts(self, machine: Machine, known: Mapping[str, Sequence[str]]) -> NodeFacts:
+    def _facts(self, machine: Machine, known: Mapping[str, Any]) -> NodeFacts:
         group = self._groups[machine.group]
         return NodeFacts(
             name=machine.name,
@@ -146,6 +147,8 @@ class K3s(pulumi.ComponentResource):
             public=known["public"],
             labels=self._labels(machine),
             taints=group.taints,
+            external_cloud=self._settings.external_cloud,
+            provider_id=known["provider_id"],
         )
 
     def _labels(self, machine: Machine) -> Mapping[str, str]:
@@ -188,7 +191,7 @@ class K3s(pulumi.ComponentResource):
 
     def _agent_config(self, machine: Machine) -> pulumi.Output[str]:
         return pulumi.Output.all(
-            **self._address_inputs(machine),
+            **self._node_inputs(machine),
             registration=self._endpoint.registration,
             token=self.agent_token,
         ).apply(
@@ -199,16 +202,18 @@ class K3s(pulumi.ComponentResource):
             )
         )
 
-    def _address_inputs(self, machine: Machine) -> dict[str, pulumi.Output[Any]]:
+    def _node_inputs(self, machine: Machine) -> dict[str, pulumi.Output[Any]]:
         dual_stack = self._settings.dual_stack
+        told = self._settings.external_cloud and machine.provider_id is not None
         return {
+            "provider_id": pulumi.Output.from_input(machine.provider_id if told else None),
             "private": machine.private.of(dual_stack=dual_stack).listed(),
             "public": machine.public.of(dual_stack=dual_stack).listed(),
         }
 
     def _server_inputs(self, machine: Machine) -> dict[str, pulumi.Output[Any]]:
         return {
-            **self._address_inputs(machine),
+            **self._node_inputs(machine),
             "agent_token": self._tokens.agent,
             "api": self._endpoint.api,
             "registration": self._endpoint.registration,

@@ -16,7 +16,11 @@ Config = dict[str, object]
 
 @dataclass(frozen=True, kw_only=True)
 class NodeFacts:
-    """What k3s is told of a node. Addresses are listed IPv4 first; public may be empty."""
+    """What k3s is told of a node. Addresses are listed IPv4 first; public may be empty.
+
+    With `external_cloud` a cloud's controller stands in for k3s's own; `provider_id` is by what it
+    knows the node.
+    """
 
     name: str
     role: Role
@@ -24,6 +28,8 @@ class NodeFacts:
     public: Sequence[str]
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[str] = ()
+    external_cloud: bool = False
+    provider_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +99,8 @@ def _server(node: NodeFacts, server: ServerFacts, settings: K3sSettings) -> Conf
         config["embedded-registry"] = True
     if not settings.kube_proxy:
         config["disable-kube-proxy"] = True
+    if node.external_cloud:
+        config["disable-cloud-controller"] = True
     if settings.disable:
         config["disable"] = list(settings.disable)
     return config
@@ -127,4 +135,17 @@ def _node(node: NodeFacts) -> Config:
         config["node-label"] = [f"{key}={value}" for key, value in sorted(node.labels.items())]
     if node.taints:
         config["node-taint"] = list(node.taints)
-    return config
+    return config | (_of_cloud(node) if node.external_cloud else {})
+
+
+def _of_cloud(node: NodeFacts) -> Config:
+    """What k3s tells kubelet and kube-proxy by itself only with its own controller, or never.
+
+    Source: https://github.com/k3s-io/k3s/blob/master/pkg/daemons/agent/agent_linux.go. Until the
+    controller has met the node, the kubelet's taint keeps pods off it.
+    """
+    kubelet = ["cloud-provider=external"]
+    if node.provider_id:
+        kubelet.append(f"provider-id={node.provider_id}")
+    # Balancers ask kube-proxy whether the node takes traffic; by itself it answers 127.0.0.1 alone.
+    return {"kubelet-arg": kubelet, "kube-proxy-arg": ["healthz-bind-address=0.0.0.0"]}

@@ -20,12 +20,15 @@ def register(
     taints: Sequence[str],
     dual_stack: bool,
     has_pod_network: bool,
+    external_cloud: bool,
     installed: pulumi.Resource,
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
     """Follow the node from `via`, a server that stays when the node goes.
 
     Waits until the node is Ready; where k3s gives no pod network, until nothing else is missing.
+    With `external_cloud` the node's external addresses are not waited for: a cloud's controller,
+    which comes later, tells them.
 
     Taken away, the node is drained and deleted from the cluster. That is left out when `via`
     goes too, as it does with the whole cluster.
@@ -39,6 +42,7 @@ def register(
             "EXTERNAL_IPS": machine.public.of(dual_stack=dual_stack).listed().apply(_lines),
             # Without one, a node is Ready only when somebody has installed a network plugin.
             "POD_NETWORK": "yes" if has_pod_network else "",
+            "EXTERNAL_CLOUD": "yes" if external_cloud else "",
             # k3s applies labels and taints at the first registration only.
             "LABELS": _lines([f"{key}={value}" for key, value in sorted(labels.items())]),
             "TAINTS": _lines(sorted(taints)),

@@ -74,11 +74,21 @@ class K3sSettings(Settings):
     embedded_registry: bool = Field(
         default=False, description="true: nodes hand images to each other"
     )
+    cloud_controller: Literal["packaged", "external"] = Field(
+        default="packaged",
+        description="packaged: k3s's own; external for a cloud's that you install, without which "
+        "nodes take no pods",
+    )
 
     @property
     def cluster_dns(self) -> str:
         """Address of the cluster's DNS: the tenth of the service CIDR, as k3s has it."""
         return str(self.service_cidr[10])
+
+    @property
+    def external_cloud(self) -> bool:
+        """Whether somebody else than k3s tells the nodes' addresses, and lets pods on them."""
+        return self.cloud_controller == "external"
 
     @property
     def dual_stack(self) -> bool:
@@ -113,6 +123,7 @@ def problems(
             why="nobody would serve Services: flannel does not",
             write="leave it out, or write flannelBackend: none and install a plugin that does",
         )
+    yield from _external_cloud(settings)
     yield from _source(settings)
 
 
@@ -175,6 +186,17 @@ def _dual_stack(settings: K3sSettings, nodes: int, ipv4_only: Sequence[str]) -> 
             given=services,
             why="the API server takes no more than 20 bits for Services",
             write="write a /108 or narrower, such as fd43::/112",
+        )
+
+
+def _external_cloud(settings: K3sSettings) -> Iterator[Problem]:
+    if settings.external_cloud and settings.dual_stack:
+        # https://github.com/k3s-io/k3s/blob/master/pkg/daemons/agent/agent_linux.go
+        yield Problem(
+            key="k3s.clusterCidrIpv6",
+            given=settings.cluster_cidr_ipv6,
+            why="beside a cloud's controller k3s tells the kubelet no addresses of two families",
+            write="leave clusterCidrIpv6 and serviceCidrIpv6 out, or addons.cloudController",
         )
 
 

@@ -91,7 +91,8 @@ class Machine:
     `arch` is amd64 or arm64. `disks` are the raw disks' device paths. `metadata` are the addresses
     at which the cloud tells the machine's secrets, which pods must not reach.
     `cloud_init` says that the machine is still being set up by cloud-init when it first answers.
-    `topology` are its region and zone, as labels of the node.
+    `topology` are its region and zone, as labels of the node. `provider_id` is by what a cloud's
+    controller knows the node, `vpc` the cloud's own id of its network; both are a cloud's alone.
     """
 
     name: str
@@ -109,6 +110,8 @@ class Machine:
     metadata: Sequence[str] = ()
     cloud_init: bool = False
     topology: Mapping[str, str] = field(default_factory=dict)
+    provider_id: pulumi.Output[str] | None = None
+    vpc: pulumi.Output[str] | None = None
 
     def sources(self) -> list[pulumi.Output[str]]:
         """Every public address that its packets may come from."""

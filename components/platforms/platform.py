@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import pulumi
 
@@ -13,6 +13,9 @@ from components.k3s.settings import K3sSettings
 from components.network import NetworkSettings
 from components.platforms.machine import Machine
 from components.topology import Node
+
+# What an add-on runs in the cluster that speaks to the cloud.
+CloudPart = Literal["cloud-controller", "csi"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,7 @@ class Shared:
     `nodes` are all nodes of the cluster, `spans` says that they are on several networks.
     `rows` is the cluster's firewall. `first_boot` is a script for each architecture, run by a fresh
     machine as root while it boots. `protect` keeps what holds data or addresses from deletion.
+    `cloud_parts` will run in the cluster, on servers, and speak to the cloud.
     """
 
     cluster: str
@@ -41,6 +45,7 @@ class Shared:
     rows: Sequence[Row]
     first_boot: Mapping[str, str]
     protect: bool = False
+    cloud_parts: frozenset[CloudPart] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

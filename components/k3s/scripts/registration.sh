@@ -1,8 +1,9 @@
 # shellcheck shell=sh disable=SC2154
 # Runs on a server, about the node NODE: waits until it is Ready with its addresses, sets labels and
 # taints, and takes it out of the cluster in the end.
-# Uses INTERNAL_IPS, EXTERNAL_IPS, LABELS and TAINTS, each a list, one entry a line, and POD_NETWORK
-# (empty: a network plugin comes later, from somebody else).
+# Uses INTERNAL_IPS, EXTERNAL_IPS, LABELS and TAINTS, each a list, one entry a line; POD_NETWORK
+# (empty: a network plugin comes later, from somebody else); and EXTERNAL_CLOUD (empty: k3s tells the
+# node's addresses itself, not a cloud's controller that comes later).
 
 # The names that were set here, so that one which is no longer wanted can be told from one of k3s's.
 ANNOTATION=k3s-pulumi/managed
@@ -31,7 +32,7 @@ addresses() {
 
 has_addresses() {
     [ "$(addresses InternalIP)" = "$(printf '%s\n' "$INTERNAL_IPS" | sort)" ] &&
-        [ "$(addresses ExternalIP)" = "$(printf '%s\n' "$EXTERNAL_IPS" | sort)" ]
+        { [ -n "$EXTERNAL_CLOUD" ] || [ "$(addresses ExternalIP)" = "$(printf '%s\n' "$EXTERNAL_IPS" | sort)" ]; }
 }
 
 one_line() { printf '%s' "$1" | tr '\n' ' '; }

@@ -61,16 +61,28 @@ unit_text() { cat "/etc/systemd/system/$(unit).service" 2>/dev/null || true; }
 
 is_active() { systemctl is-active --quiet "$(unit)"; }
 
+# Beside a cloud's controller an agent tells systemd that it is ready only when the controller has
+# met its node, and that comes later: until then it is enough that its kubelet answers
+# (https://github.com/k3s-io/k3s-ansible/issues/449).
+runs() { is_active || { waits_for_cloud && kubelet_answers; }; }
+
+waits_for_cloud() {
+    [ "$ROLE" = agent ] && printf '%s\n' "$CONFIG" | grep -qxF -e '- cloud-provider=external' &&
+        [ "$(systemctl show --property ActiveState --value "$(unit)")" = activating ]
+}
+
+kubelet_answers() { ss -Hltn 'sport = :10250' 2>/dev/null | grep -q .; }
+
 # Over when k3s has said that it is ready, or when systemd has seen it end three times.
 has_started_or_fails() {
-    is_active || [ "$(systemctl show --property NRestarts --value "$(unit)")" -ge 3 ]
+    runs || [ "$(systemctl show --property NRestarts --value "$(unit)")" -ge 3 ]
 }
 
 start() {
     say "$1s k3s"
     systemctl reset-failed "$(unit)" 2>/dev/null || true
     systemctl "$1" --no-block "$(unit)"
-    if ! wait_closely_for 420 has_started_or_fails || ! is_active; then
+    if ! wait_closely_for 420 has_started_or_fails || ! runs; then
         journal_tail
         fail "k3s does not start — its last words are above — mend the cause, then run up again"
     fi
@@ -85,9 +97,9 @@ put_in_place_and_run() {
     if write_config; then restart=yes; fi
     run_installer
     [ "$(unit_text)" = "$unit_before" ] || restart=yes
-    if [ -n "$restart" ] && is_active; then
+    if [ -n "$restart" ] && runs; then
         start restart
-    elif ! is_active; then
+    elif ! runs; then
         start start
     fi
     if [ "$ROLE" = server ]; then

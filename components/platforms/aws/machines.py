@@ -14,6 +14,7 @@ from components.platforms.aws.network import Network
 from components.platforms.aws.security import Groups
 from components.platforms.aws.site import Site
 from components.platforms.machine import Addresses, Machine, Ssh
+from components.topology import REGION_LABEL, ZONE_LABEL
 
 # Where a machine asks for its credentials and its user data; IPv6's is left off.
 METADATA = ("169.254.169.254",)
@@ -83,9 +84,12 @@ def _machine(
         metadata=METADATA,
         cloud_init=True,
         topology={
-            "topology.kubernetes.io/region": site.settings.region,
-            "topology.kubernetes.io/zone": site.zone_name(zone),
+            REGION_LABEL: site.settings.region,
+            ZONE_LABEL: site.zone_name(zone),
         },
+        # https://cloud-provider-aws.sigs.k8s.io/prerequisites/: three slashes, no account.
+        provider_id=pulumi.Output.concat(f"aws:///{site.zone_name(zone)}/", instance.id),
+        vpc=ground.network.vpc.id,
     )
 
 

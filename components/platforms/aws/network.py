@@ -78,7 +78,7 @@ def _subnet(site: Site, vpc: ec2.Vpc, side: Side, zone: str) -> ec2.Subnet:
         else None,
         # Before its Elastic IP is attached, a machine that boots has no other way to the internet.
         map_public_ip_on_launch=side == "public",
-        tags=site.tags(name, **({role: "1"} if site.settings.permissions else {})),
+        tags=site.tags(name, **({role: "1"} if site.permissions else {})),
         opts=site.opts,
     )
 

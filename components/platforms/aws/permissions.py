@@ -1,4 +1,4 @@
-"""Instance profiles: what machines may do in AWS. None unless `aws.permissions` says so."""
+"""Instance profiles: what machines may do in AWS. None unless settings or an add-on say so."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ def profiles(site: Site) -> Mapping[Role, iam.InstanceProfile]:
 
 def _granted(site: Site, role: Role) -> dict[str, Sequence[Statement]]:
     """Controllers run on servers; agents only tell who they are, and fetch images."""
-    chosen = site.settings.permissions
+    chosen = site.permissions
     granted: dict[str, Sequence[Statement]] = {}
     if "cloud-controller" in chosen:
         granted["cloud-controller"] = (

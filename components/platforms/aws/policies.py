@@ -6,20 +6,20 @@ from typing import Any
 Statement = Mapping[str, Any]
 
 # https://cloud-provider-aws.sigs.k8s.io/prerequisites/, control plane, "a bit open and can be
-# scaled back": without volumes, which are the CSI driver's, and routes, which are flannel's.
+# scaled back": what pkg/providers/v1 of v1.35 calls. Volumes are the CSI driver's, routes are
+# flannel's, and with them goes the right to change instances.
 _CONTROLLER: Mapping[str, str] = {
-    "autoscaling": "DescribeAutoScalingGroups DescribeLaunchConfigurations DescribeTags",
     "ec2": "DescribeAvailabilityZones DescribeInstances DescribeInstanceTopology DescribeRegions "
     "DescribeRouteTables DescribeSecurityGroups DescribeSubnets DescribeVpcs CreateSecurityGroup "
-    "DeleteSecurityGroup AuthorizeSecurityGroupIngress RevokeSecurityGroupIngress CreateTags "
-    "ModifyInstanceAttribute",
+    "DeleteSecurityGroup AuthorizeSecurityGroupIngress RevokeSecurityGroupIngress CreateTags",
     "elasticloadbalancing": "AddTags AttachLoadBalancerToSubnets ApplySecurityGroupsToLoadBalancer "
     "ConfigureHealthCheck CreateListener CreateLoadBalancer CreateLoadBalancerListeners "
     "CreateLoadBalancerPolicy CreateTargetGroup DeleteListener DeleteLoadBalancer "
     "DeleteLoadBalancerListeners DeleteTargetGroup DeregisterInstancesFromLoadBalancer "
     "DeregisterTargets DescribeListeners DescribeLoadBalancerAttributes "
-    "DescribeLoadBalancerPolicies DescribeLoadBalancers DescribeTargetGroups DescribeTargetHealth "
-    "DetachLoadBalancerFromSubnets ModifyListener ModifyLoadBalancerAttributes ModifyTargetGroup "
+    "DescribeLoadBalancerPolicies DescribeLoadBalancers DescribeTargetGroupAttributes "
+    "DescribeTargetGroups DescribeTargetHealth DetachLoadBalancerFromSubnets ModifyListener "
+    "ModifyLoadBalancerAttributes ModifyTargetGroup ModifyTargetGroupAttributes "
     "RegisterInstancesWithLoadBalancer RegisterTargets SetLoadBalancerPoliciesForBackendServer "
     "SetLoadBalancerPoliciesOfListener",
 }
@@ -30,7 +30,8 @@ _NODE: Mapping[str, str] = {
     "GetDownloadUrlForLayer GetRepositoryPolicy ListImages",
 }
 _EBS_READ: Mapping[str, str] = {
-    "ec2": "DescribeAvailabilityZones DescribeInstances DescribeSnapshots DescribeTags "
+    "ec2": "DescribeAvailabilityZones DescribeInstances DescribeInstanceTypes DescribeSnapshots "
+    "DescribeTags "
     "DescribeVolumes DescribeVolumesModifications DescribeVolumeStatus"
 }
 # The driver puts it on all that it makes, and may touch nothing without it.
@@ -59,8 +60,9 @@ def node() -> Sequence[Statement]:
 def ebs_csi(partition: str) -> Sequence[Statement]:
     """For servers, on which the EBS CSI driver's controller runs.
 
-    https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/example-iam-policy.json,
-    of its alternatives the one by the tag that the driver always sets. `partition` is aws, aws-cn…
+    https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/v1.64.0/docs/example-iam-policy.json,
+    of its alternatives the one by the tag that the driver always sets; without clones of volumes.
+    `partition` is aws, aws-cn…
     """
     volumes, snapshots, instances = (
         f"arn:{partition}:ec2:*:*:{kind}/*" for kind in ("volume", "snapshot", "instance")

@@ -10,6 +10,8 @@ from components.platforms.platform import Asked
 from components.problems import Problem
 from components.settings import Settings
 
+Permission = Literal["cloud-controller", "ebs-csi"]
+
 
 class Quotas(Settings):
     """The account's quotas, where AWS has raised them."""
@@ -40,9 +42,10 @@ class AwsSettings(Settings):
     nat: Literal["one", "zonal"] = Field(
         default="one", description="with private nodes: one NAT gateway, or zonal for one a zone"
     )
-    permissions: tuple[Literal["cloud-controller", "ebs-csi"], ...] = Field(
+    permissions: tuple[Permission, ...] = Field(
         default=(),
-        description="what the machines may do in AWS, such as [cloud-controller, ebs-csi]",
+        description="what the machines may do in AWS for controllers of your own: "
+        "[cloud-controller, ebs-csi]; the add-on cloudController brings its own",
     )
     quotas: Quotas = Field(default_factory=Quotas, description="an object such as {addresses: 20}")
 

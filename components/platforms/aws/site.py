@@ -6,8 +6,13 @@ from typing import Any
 
 import pulumi
 
-from components.platforms.aws.settings import AwsSettings
-from components.platforms.platform import Shared
+from components.platforms.aws.settings import AwsSettings, Permission
+from components.platforms.platform import CloudPart, Shared
+
+_PERMISSIONS: Mapping[CloudPart, Permission] = {
+    "cloud-controller": "cloud-controller",
+    "csi": "ebs-csi",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,12 @@ class Site:
         return self.shared.network.ipv6
 
     @property
+    def permissions(self) -> frozenset[Permission]:
+        """What machines may do in AWS: as settings say, and as the add-ons need it."""
+        needed = (_PERMISSIONS[part] for part in self.shared.cloud_parts)
+        return frozenset([*self.settings.permissions, *needed])
+
+    @property
     def roles(self) -> set[str]:
         """Roles that nodes have here: another platform may have the servers, or all agents."""
         return {node.role for node in self.shared.nodes if node.platform == "aws"}
@@ -55,6 +66,6 @@ class Site:
         tags = {"Name": name, **more}
         if role is not None:
             tags["role"] = role
-        if self.settings.permissions:
+        if self.permissions:
             tags[f"kubernetes.io/cluster/{self.cluster}"] = "owned"
         return tags

@@ -15,6 +15,7 @@ from components.platforms.digitalocean.network import Network
 from components.platforms.digitalocean.settings import DigitalOceanSettings
 from components.platforms.machine import Addresses, Machine, Ssh
 from components.platforms.platform import Shared
+from components.topology import REGION_LABEL
 
 # https://docs.digitalocean.com/products/droplets/how-to/access-metadata/
 METADATA = ("169.254.169.254",)
@@ -74,7 +75,9 @@ def _machine(name: str, group_name: str, group: NodeGroup, making: Making) -> Ma
         disks=_disks(name, group, droplet, attached, making),
         metadata=METADATA,
         cloud_init=True,
-        topology={"topology.kubernetes.io/region": making.settings.region},
+        topology={REGION_LABEL: making.settings.region},
+        provider_id=pulumi.Output.concat("digitalocean://", droplet.id),
+        vpc=making.network.vpc.id,
     )
 
 
