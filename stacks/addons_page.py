@@ -36,8 +36,9 @@ add-on: [WordPress with MySQL](../wordpress.md) is a workload, `k3s:workloads`.
 
 ## In which order
 
-Add-ons are installed when all nodes are Ready (with `cni`: when they are there), independent ones
-side by side. An add-on waits for those that it needs, where they are chosen:
+Add-ons are installed when all nodes are Ready (with `cni` or `cloudController`, which make them
+Ready: when they are there), independent ones side by side. An add-on waits for those that it needs,
+where they are chosen:
 
 | key | after | in the place of |
 |---|---|---|
@@ -150,7 +151,7 @@ def _line(key: str, kind: Kind) -> str:
 def _order(key: str, kind: Kind) -> str:
     after = ", ".join(f"`{other}`" for other in kind.after)
     if kind.stores is not Kind.stores:
-        stores = ", ".join(f"`{other}`" for other in STORAGE)
+        stores = ", ".join(f"`{other}`" for other in STORAGE if other not in kind.after)
         after = ", ".join(filter(None, [after, f"with volumes: {stores}"]))
     without = ", ".join(f"k3s's `{part}`" for part in kind.disables)
     return f"| `{key}` | {after or 'nothing'} | {without} |\n"
