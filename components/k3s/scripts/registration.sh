@@ -83,8 +83,12 @@ reconcile() {
 register() {
     wait_until_registered
     reconcile
-    say "node is Ready"
-    printf '%s Ready\n' "$NODE"
+    if [ "$(ready_condition status)" = True ]; then
+        say "node is Ready"
+    else
+        say "node has joined, and lacks a pod network alone"
+    fi
+    printf '%s registered\n' "$NODE"
 }
 
 unregister() {
