@@ -1,6 +1,7 @@
 """WordPress: what is put into the cluster for which settings, whose secrets, what is refused."""
 
 import json
+import re
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import Any
 
 import pulumi
 import pytest
+import yaml
 
 from components.problems import SettingsError
 from stacks.settings import parse
 from tests.unit import sdk
 from tests.unit.program import run_dev
 from tests.unit.recorder import Recording, Registration, Secret, record
-from tests.unit.stackfiles import raw
+from tests.unit.stackfiles import ROOT, raw
 from workloads import mysql, site
 from workloads.wordpress import WordPress
 from workloads.wordpress_settings import WordPressSettings
@@ -379,6 +381,28 @@ def test_it_is_a_component_for_any_program() -> None:
     assert recording.outputs["url"] == "http://10.121.0.20:30080"
     assert recording.secret_outputs == {"password", "database"}
     assert recording.resources["blog-namespace"].dependencies == set()
+
+
+def blocks(language: str) -> list[str]:
+    """The page's examples."""
+    text = (ROOT / "docs" / "wordpress.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_pages_program_runs_as_it_stands() -> None:
+    (example,) = blocks("python")
+    recording = record(lambda: exec(example, {}), {})  # noqa: S102 - the page's own
+    assert recording.outputs["url"] == "https://blog.company.tld"
+    assert recording.secret_outputs == {"password"}
+
+
+def test_the_pages_settings_are_taken() -> None:
+    (example,) = blocks("yaml")
+    written = {key.removeprefix("k3s:"): part for key, part in yaml.safe_load(example).items()}
+    written |= {"network": {"profiles": ["ingress"]}}
+    site = parse("staging", raw("staging", written)).workloads.wordpress
+    assert site is not None
+    assert site.url() == "https://blog.company.tld"
 
 
 def test_a_mistake_of_such_a_program_is_told_before_anything_is_made() -> None:
