@@ -38,7 +38,8 @@ def dropped(text: str, protocol: str) -> str:
 def test_all_ports_between_nodes_are_closed_whatever_was_chosen() -> None:
     tcp, udp = dropped(table(), "tcp"), dropped(table(), "udp")
     assert (
-        tcp == "tcp dport { 179, 2379-2380, 4240, 4244, 5001, 5473, 6443, 7946, 9100, 10250 } drop"
+        tcp == "tcp dport { 179, 2379-2380, 4240, 4244, 5001, 5473, 6443, 7946, 9100, 10250, "
+        "10256 } drop"
     )
     assert udp == "udp dport { 4789, 7946, 8472, 51820, 51821, 51871 } drop"
 
@@ -49,7 +50,7 @@ def test_every_port_of_the_firewalls_table_is_closed_or_the_internets_or_sshs() 
         row = entry.row
         if row.protocol == "icmp" or row.source == "internet" or row.name == "ssh":
             continue
-        where = "published" if row.source == "balancers" else "input"
+        where = "published" if row.name == "node-ports" else "input"
         rules = [x for x in chain(text, where) if "drop" in x and row.protocol in x]
         assert any(re.search(rf"\b{row.ports}\b", rule) for rule in rules), row
 

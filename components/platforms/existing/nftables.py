@@ -141,8 +141,10 @@ def _guarded(protocol: str) -> list[tuple[int, int]]:
         entry.row.port_range()
         for entry in firewall.TABLE
         if entry.row.protocol == protocol
-        and entry.row.source not in ("internet", "listed", "balancers")
+        and entry.row.source not in ("internet", "listed")
         and entry.row.name != "ssh"
+        # Handed on to pods, all of them: chain published closes those.
+        and entry.row.port_range() != _NODE_PORTS
     )
     merged: list[tuple[int, int]] = []
     for low, high in found:
