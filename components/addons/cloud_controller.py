@@ -147,6 +147,7 @@ class CloudController(pulumi.ComponentResource):
                 ),
                 "LOGS": kind.LOGS,
                 "DRIVERS": kind.DRIVER.replace(".", r"\."),
+                "TAKE_DOWN": str(settings.take_down).lower(),
                 "DESTROY": str(settings.destroy_data).lower(),
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*after]),

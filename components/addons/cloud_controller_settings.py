@@ -55,8 +55,13 @@ class CloudControllerSettings(AddonSettings):
     )
     destroy_data: bool = Field(
         default=False,
-        description="true: volumes that the CSI driver made go with the key or the cluster; "
+        description="true: volumes that the CSI driver made go with the cluster, and by takeDown; "
         "false: they stay in the cloud",
+    )
+    take_down: bool = Field(
+        default=False,
+        description="true, for one up, before the key is taken out: balancers go now, and all data "
+        "with destroyData",
     )
 
 

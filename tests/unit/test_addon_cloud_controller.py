@@ -156,8 +156,10 @@ def test_the_network_and_the_permissions_go_after_what_the_controller_made(aws: 
 
 def test_all_data_goes_only_where_that_is_asked_for(aws: Recording) -> None:
     assert "DESTROY=false" in variables(aws.resources["production-cloud"])
-    gone = on_aws({"destroyData": True})
+    assert "TAKE_DOWN=false" in variables(aws.resources["production-cloud"])
+    gone = on_aws({"destroyData": True, "takeDown": True})
     assert "DESTROY=true" in variables(gone.resources["production-cloud"])
+    assert "TAKE_DOWN=true" in variables(gone.resources["production-cloud"])
     assert r"DRIVERS='ebs\.csi\.aws\.com'" in variables(gone.resources["production-cloud"])
 
 

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034,SC2154
 # A cloud's controllers in the cluster: waits until the cloud controller has met every node, and the
-# others run. In the end, while they still run, what they have made in the cloud is taken down:
-# balancers, and volumes where DESTROY is true.
+# others run. Before they go, and where TAKE_DOWN is true, what they have made in the cloud is taken
+# down: balancers, and volumes where DESTROY is true.
 # Uses NODES: names and provider ids, a node a line; WORKLOADS to wait for, one a line after its
 # namespace; LOGS, the labels of the controller's pods in kube-system; DRIVERS and volumes.sh.
 
@@ -115,19 +115,11 @@ why_held() {
     done
 }
 
-# Both k3s's own and the cloud's would answer for a Service then, and either says that it is done.
-answers_alone() {
-    if grep -qxF -e '- servicelb' "$CONFIG_FILE"; then return 0; fi
-    fail "k3s's own balancer runs again, beside the cloud's controller, and would say of its balancers that \
-they are gone: $(one_line "$left") — write addons.servicelb: false, run up, and leave it out again afterwards"
-}
-
 remove_balancers() {
     left=$(balancers) ||
         fail "the API does not answer — balancers and volumes would be left in the cloud — mend the cluster, or \
 take them away by hand and this step out of the state (pulumi state delete)"
     [ -n "$left" ] || return 0
-    answers_alone
     say "lets balancers go: $(one_line "$left")"
     wait_for "$BALANCERS_SECONDS" no_balancers || {
         why_held
@@ -145,18 +137,35 @@ let_none_be_kept() {
     done
 }
 
+take_down() {
+    remove_balancers
+    if [ "$DESTROY" = true ]; then
+        remove_classes
+        let_none_be_kept
+        remove_volumes
+    fi
+    say "nothing that was made for the cluster is left in the cloud$([ "$DESTROY" = true ] || echo ', but for volumes')"
+}
+
+# When the key is taken out, k3s has been told so before this: then the controllers may have lost their
+# permissions, and k3s's own would say of balancers that they are gone.
+is_let_go_of() { ! grep -qx 'disable-cloud-controller: true' "$CONFIG_FILE"; }
+
+refuse_to_leave_anything() {
+    left=$(balancers) || fail "the API does not answer"
+    if [ "$DESTROY" = true ]; then left="$left$(volumes)"; fi
+    [ -z "$left" ] ||
+        fail "this is still in the cloud: $(one_line "$left") — the cloud's controllers have to take it down, \
+and are about to go — put addons.cloudController back with takeDown: true, run up, and then take the key out"
+}
+
 main() {
     case $1 in
-        create) wait_until_met ;;
-        delete)
-            remove_balancers
-            if [ "$DESTROY" = true ]; then
-                remove_classes
-                let_none_be_kept
-                remove_volumes
-            fi
-            say "nothing that it made is left in the cloud$([ "$DESTROY" = true ] || echo ', but for volumes')"
+        create)
+            wait_until_met
+            [ "$TAKE_DOWN" = false ] || take_down
             ;;
+        delete) if is_let_go_of; then refuse_to_leave_anything; else take_down; fi ;;
     esac
 }
 
