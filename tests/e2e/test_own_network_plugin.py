@@ -91,33 +91,34 @@ def test_a_node_more_is_waited_for_until_it_is_ready(cluster: Cluster) -> None:
     assert registered < place(more, "update", "nodes-ready done")
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        (
-            {"addons": {"cni": {"plugin": "cilium"}, "metallb": METALLB}},
-            "this cluster's pods are connected by calico — those that run would be cut off",
-        ),
-        (
-            {"addons": {"cni": {"plugin": "cilium", "kubeProxyReplacement": True}}},
-            "this cluster's pods are connected by calico, beside which kube-proxy",
-        ),
-        ({"addons": {}}, "this cluster's pods are connected by a network plugin, not by flannel"),
-    ],
-)
+OTHER_NETWORKS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"cni": {"plugin": "cilium"}, "metallb": METALLB},
+        "this cluster's pods are connected by calico — those that run would be cut off",
+    ),
+    (
+        {"cni": {"plugin": "cilium", "kubeProxyReplacement": True}},
+        "this cluster's pods are connected by calico, beside which kube-proxy serves Services",
+    ),
+    ({}, "this cluster's pods are connected by a network plugin, not by flannel"),
+]
+
+
 def test_another_network_under_pods_that_run_is_refused_before_anything_is_changed(
-    cluster: Cluster, changes: dict[str, Any], said: str
+    cluster: Cluster,
 ) -> None:
-    addons = {"cni": CALICO, "metallb": METALLB}
+    pods = ["get", "pods", "--all-namespaces", "--output", "wide"]
     before = cluster.kubectl("get", "pods", "--all-namespaces", "--output", "name")
-    refused = cluster.up(**changes)
-    assert refused.code != 0
-    assert said in refused.text
-    assert all(cluster.nodes().values())
-    assert cluster.kubectl("get", "pods", "--all-namespaces", "--output", "name") == before
-    again = cluster.up(addons=addons)
+    for addons, said in OTHER_NETWORKS:
+        refused = cluster.up(addons=addons)
+        assert refused.code != 0
+        assert said in refused.text
+        assert all(cluster.nodes().values())
+        after = cluster.kubectl("get", "pods", "--all-namespaces", "--output", "name")
+        assert after == before, cluster.kubectl(*pods)
+    again = cluster.up(addons={"cni": CALICO, "metallb": METALLB})
     assert again.code == 0, again.text
-    assert set(counts(again)) <= {"updated"}
+    assert set(counts(again)) <= {"updated"}, again.text
 
 
 def agents(*names: str) -> dict[str, Any]:
