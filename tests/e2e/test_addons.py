@@ -38,6 +38,7 @@ METALLB: dict[str, Any] = {
 LIB = Path(step.__file__).with_name("scripts") / "lib.sh"
 CERT_MANAGER: dict[str, Any] = {}
 PROMETHEUS: dict[str, Any] = {"dashboards": {}}
+LOGGING: dict[str, Any] = {"retention": "7d"}
 # Loop devices stand for raw disks: what stands in for Ceph opens none.
 ROOK: dict[str, Any] = {
     **{"filesystem": True, "objectStore": True, "nfs": True, "destroyData": True},
@@ -46,7 +47,7 @@ ROOK: dict[str, Any] = {
 LONGHORN: dict[str, Any] = {"replicas": 1, "groups": ["agent"], "destroyData": True}
 ALL = {
     **{"metallb": METALLB, "rook": ROOK, "longhorn": LONGHORN},
-    **{"certManager": CERT_MANAGER, "prometheus": PROMETHEUS},
+    **{"certManager": CERT_MANAGER, "prometheus": PROMETHEUS, "logging": LOGGING},
 }
 # Images that nobody can pull, so nothing is waited for; volumes that are there already.
 WORDPRESS: dict[str, Any] = {
@@ -59,6 +60,7 @@ WORDPRESS: dict[str, Any] = {
 VOLUMES = Path(__file__).with_name("volumes.yaml")
 STORES = ("block", "filesystem", "bucket", "nfs")
 ROOKS = ("rook-ceph", "ceph-csi-drivers", "rook-ceph-cluster")
+LOGS = ("loki", "collector")
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,7 @@ def test_further_add_ons_come_in_beside_it(cluster: Cluster) -> None:
         "prometheus": ("monitoring", "deployed", 1),
         "longhorn": ("longhorn-system", "deployed", 1),
         **dict.fromkeys(ROOKS, ("rook-ceph", "deployed", 1)),
+        **dict.fromkeys(LOGS, ("logging", "deployed", 1)),
     }
     ceph = cluster.kubectl.json("get", "cephcluster/rook-ceph", "-n", "rook-ceph")
     (node,) = ceph["spec"]["storage"]["nodes"]
@@ -286,13 +289,41 @@ def test_wordpress_is_taken_by_the_api_and_its_volumes_are_bound(cluster: Cluste
     assert outputs["wordpressPassword"] == passwords(cluster)["WordPress's"]
 
 
-def test_a_changed_setting_of_one_upgrades_one_of_six(cluster: Cluster) -> None:
+@pytest.mark.parametrize(
+    ("key", "setting", "namespace", "release"),
+    [
+        ("prometheus", {"retention": "11d"}, "monitoring", "prometheus"),
+        ("logging", {"retention": "8d"}, "logging", "loki"),
+    ],
+)
+def test_a_changed_setting_of_one_upgrades_one_and_no_other(
+    cluster: Cluster, key: str, setting: dict[str, Any], namespace: str, release: str
+) -> None:
+    cluster.addons(**ALL)
     before = cluster.releases()
-    changed = cluster.addons(**ALL | {"prometheus": PROMETHEUS | {"retention": "11d"}})
+    changed = cluster.addons(**ALL | {key: ALL[key] | setting})
     assert counts(changed) == {"updated": 1}, changed.text
     after = cluster.releases()
-    assert after.pop("prometheus") == ("monitoring", "deployed", 2)
-    assert after == {name: found for name, found in before.items() if name != "prometheus"}
+    assert after.pop(release) == (namespace, "deployed", 2)
+    assert after == {name: found for name, found in before.items() if name != release}
+
+
+def test_every_node_has_a_collector_and_grafana_is_told_of_loki(cluster: Cluster) -> None:
+    cluster.addons(**ALL)
+    collector = ["daemonset/opentelemetry-collector", "--namespace", "logging"]
+    assert cluster.kubectl.json("get", *collector)["status"]["numberReady"] == 2
+    found = cluster.kubectl.json(
+        *("get", "configmaps", "--all-namespaces", "--selector", "grafana_datasource=1")
+    )
+    (source,) = found["items"]
+    (loki,) = yaml.safe_load(source["data"]["loki.yaml"])["datasources"]
+    # Where Grafana asks, the release's own Service answers.
+    grafana = ("exec", "deployment/grafana", "--namespace", "monitoring", "--")
+    assert "loki-" in cluster.kubectl(*grafana, "/http-echo", "get", loki["url"])
+    policies = cluster.kubectl.json("get", "networkpolicies", "--namespace", "logging")["items"]
+    assert {policy["metadata"]["name"] for policy in policies} == {
+        *("default-deny", "collector-to-loki", "grafana-to-loki"),
+    }
 
 
 def test_no_password_is_anywhere_in_clear(cluster: Cluster) -> None:
@@ -336,6 +367,7 @@ def test_wordpress_is_gone_with_its_key_and_nothing_else_is(cluster: Cluster) ->
         ("longhorn", ("longhorn",), "longhorn-system", "storageclass/longhorn"),
         ("certManager", ("cert-manager",), "cert-manager", "clusterissuer/self-signed"),
         ("prometheus", ("prometheus",), "monitoring", "clusterrole/grafana-configmaps"),
+        ("logging", LOGS, "logging", "namespace/logging"),
     ],
 )
 def test_a_key_that_is_removed_takes_its_add_on_along_and_no_other(
