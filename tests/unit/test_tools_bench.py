@@ -1,6 +1,7 @@
 """What `make bench` works out: from a state, an API's answer and nodes' journals to tables."""
 
 import json
+import math
 import signal
 import sys
 import time
@@ -81,10 +82,10 @@ def run(ended: float = 26.0, shape: str = "1+2", **changes: Any) -> Run:
     return Run(**told | changes)
 
 
-def journal(*lines: tuple[float, object]) -> str:
+def journal(*lines: tuple[float, str, object]) -> str:
     entries = (
-        {"__REALTIME_TIMESTAMP": str(round((START + at) * 1e6)), "MESSAGE": message}
-        for at, message in lines
+        {"__REALTIME_TIMESTAMP": str(round((START + at) * 1e6)), "_PID": pid, "MESSAGE": message}
+        for at, pid, message in lines
     )
     return "\n".join(map(json.dumps, entries)) + "\n"
 
@@ -117,20 +118,22 @@ def test_the_critical_path_names_what_was_waited_for_last_before_each_step() -> 
     assert timeline.critical_path({}, addons=True) == []
 
 
-def test_sessions_are_read_by_the_nodes_clock_and_those_still_open_are_left_out() -> None:
+def test_sessions_are_read_by_the_nodes_clock_each_by_its_own_process() -> None:
+    begun = "Accepted publickey for root from 10.0.0.1 port 5 ssh2: ED25519 SHA256:x"
+    ended = "pam_unix(sshd:session): session closed for user root"
     found = sessions.read(
         journal(
-            (1.0, "Server listening on 0.0.0.0 port 22."),
-            (2.0, "Accepted publickey for root from 10.0.0.1 port 5 ssh2: ED25519 SHA256:x"),
-            (2.5, "Accepted publickey for k3s from fd00::1 port 6 ssh2: ED25519 SHA256:x"),
-            (3.0, [255, 254]),
-            (4.0, "Disconnected from user root 10.0.0.1 port 5"),
-            (5.0, "Accepted publickey for root from 10.0.0.1 port 7 ssh2: ED25519 SHA256:x"),
-            (5.5, "Disconnected from user k3s fd00::1 port 6"),
-            (6.0, "Disconnected from authenticating user root 10.0.0.1 port 8 [preauth]"),
+            (1.0, "1", "Server listening on 0.0.0.0 port 22."),
+            (2.0, "7", begun),
+            (2.5, "8", begun),
+            (3.0, "8", [255, 254]),
+            (4.0, "7", ended),
+            (4.1, "9", ended),
+            (5.0, "7", begun),
+            (5.5, "8", ended),
         )
     )
-    assert [round(session.seconds, 3) for session in found] == [2.0, 3.0]
+    assert [round(session.seconds, 3) for session in found] == [2.0, 3.0, math.inf]
 
 
 def test_a_steps_session_is_the_one_that_ended_with_it_where_it_runs() -> None:

@@ -13,9 +13,10 @@ from tools.copies import Copy
 from tools.messages import ToolError
 from tools.state import Choices, recall
 
-# A node's log, its container's name added.
-_JOURNAL = ("journalctl", "--unit", "ssh", "--no-pager", "--output", "json")
-_JOURNAL_FIELDS = ("--output-fields", "MESSAGE")
+# By who wrote it: of a process that is gone at once the journal knows no unit. From OpenSSH 9.8 on
+# sessions have a program of their own.
+_JOURNAL = ("journalctl", "--identifier", "sshd", "--identifier", "sshd-session", "--no-pager")
+_JOURNAL_FORM = ("--output", "json", "--output-fields", "MESSAGE,_PID")
 _ANSWER_SECONDS = 60
 
 
@@ -87,7 +88,7 @@ def ready(nodes: Sequence[Mapping[str, Any]]) -> float:
 def _journal(node: str) -> str:
     """What sshd wrote on a node. Nodes are containers of Podman's, root's own."""
     root = () if os.geteuid() == 0 else ("sudo", "-n")
-    command = [*root, "podman", "exec", f"k3s-{node}", *_JOURNAL, *_JOURNAL_FIELDS]
+    command = [*root, "podman", "exec", f"k3s-{node}", *_JOURNAL, *_JOURNAL_FORM]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=_ANSWER_SECONDS

@@ -1,16 +1,17 @@
 """The SSH sessions of an `up`, by the clock of the node that they were on.
 
-Source: what sshd writes into the journal at log level INFO, sshd_config(5).
+Source: what sshd and PAM write into the journal at sshd's log level INFO, sshd_config(5).
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from tools.bench.timeline import Span, Step
 
-_BEGUN = re.compile(r"Accepted publickey for \S+ from (\S+ port \d+)")
-_ENDED = re.compile(r"Disconnected from user \S+ (\S+ port \d+)")
+_BEGUN = re.compile(r"Accepted publickey for ")
+_ENDED = re.compile(r"pam_unix\(sshd:session\): session closed for user ")
 _SESSION = "command:remote:"
 _ON_A_SERVER = "-registration"
 # What may pass between a session's end on a node and the engine's note of it, either first.
@@ -20,18 +21,20 @@ _SLACK_SECONDS = 0.5
 def read(journal: str) -> list[Span]:
     """Sessions in a journal of JSON lines (`journalctl --output json`), by when they began.
 
-    One that has not ended is left out.
+    Each has a process of its own; one that has not ended lasts for ever.
     """
     open_since: dict[str, float] = {}
     found = []
     for entry in map(json.loads, filter(None, journal.splitlines())):
-        message, at = entry.get("MESSAGE"), int(entry["__REALTIME_TIMESTAMP"]) / 1e6
+        message, process = entry.get("MESSAGE"), entry.get("_PID", "")
+        at = int(entry["__REALTIME_TIMESTAMP"]) / 1e6
         if not isinstance(message, str):  # bytes that are no text
             continue
-        if begun := _BEGUN.match(message):
-            open_since[begun[1]] = at
-        elif (ended := _ENDED.match(message)) and ended[1] in open_since:
-            found.append(Span(ended[1], open_since.pop(ended[1]), at))
+        if _BEGUN.match(message):
+            open_since[process] = at
+        elif _ENDED.match(message) and process in open_since:
+            found.append(Span(process, open_since.pop(process), at))
+    found += [Span(process, begun, math.inf) for process, begun in open_since.items()]
     return sorted(found, key=lambda session: session.begun)
 
 
