@@ -15,10 +15,12 @@ from stacks import scalars
 from stacks.settings import parse as parse_settings
 from tools import processes
 from tools.bench import asked, facts, report, sessions, shapes, timeline
+from tools.bench import run as bench
 from tools.bench.facts import Run
 from tools.bench.timeline import Span
+from tools.copies import Copy
 from tools.messages import ToolError
-from tools.state import Choices
+from tools.state import Choices, remember
 
 STACK = shapes.STACK
 START = timeline.timestamp("2026-11-21T06:00:00Z")
@@ -279,3 +281,54 @@ def test_a_program_that_takes_too_long_is_told_to_end_and_its_words_are_kept(
     assert time.monotonic() - begun < 20
     assert (tmp_path / "log").read_text() == "begins\nends\n"
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+ASKED = asked.Asked(1, ("1+2",), (), {"K3S": "lab"})
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Copy:
+    """A project of which only `make` is there: its up fails."""
+    made = Copy(tmp_path / "bench" / STACK, STACK)
+    made.folder.mkdir(parents=True)
+    (made.folder / "Makefile").write_text(
+        "up:\n\t@echo no room >&2; exit 3\ndestroy:\n\t@echo $(STACK) $(K3S) >destroyed\n"
+    )
+    return made
+
+
+def test_a_cluster_that_did_not_come_up_is_taken_away_and_the_reason_told(copy: Copy) -> None:
+    with pytest.raises(ToolError) as caught:
+        bench._measured(copy, ASKED, "1+2", "run 1 of 1")
+    told = str(caught.value)
+    assert told.startswith("make up of k3sbench — it ended with exit code 2:\nno room\n")
+    assert str(copy.folder.with_suffix(".up.log")) in told
+    assert (copy.folder / "destroyed").read_text() == f"{STACK} lab\n"
+
+
+def test_a_cluster_that_could_not_be_taken_away_is_told_with_the_way_to_do_it(copy: Copy) -> None:
+    (copy.folder / "Makefile").write_text("up destroy:\n\t@echo $@ stuck; exit 1\n")
+    with pytest.raises(ToolError) as caught:
+        bench._measured(copy, ASKED, "1+2", "run 1 of 1")
+    told = str(caught.value)
+    assert "destroy stuck" in told
+    assert told.endswith(f"make -C {copy.folder} destroy STACK={STACK}")
+
+
+def test_what_a_killed_run_left_goes_first_by_the_engine_that_made_it(copy: Copy) -> None:
+    bench._clear(copy)
+    assert not (copy.folder / "destroyed").exists()
+    checkpoint = copy.state.checkpoint(STACK)
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_text(json.dumps({"checkpoint": {"latest": {"resources": made()}}}))
+    remember(STACK, Choices("lab", "lab", "lab"), copy.state)
+    bench._clear(copy)
+    assert (copy.folder / "destroyed").is_file()
+
+
+def test_only_one_measures_at_a_time(copy: Copy) -> None:
+    refused = pytest.raises(ToolError, match="another `make bench`")
+    with bench._alone(copy), refused, bench._alone(copy):
+        pytest.fail("two at once")
+    with bench._alone(copy):
+        pass
