@@ -95,6 +95,9 @@ def _server(node: NodeFacts, server: ServerFacts, settings: K3sSettings) -> Conf
         "write-kubeconfig-mode": "0600",
         **_pod_network(settings, spans=server.spans),
     }
+    if settings.secrets_encryption:
+        # k3s leaves them in clear unless told: https://docs.k3s.io/security/secrets-encryption.
+        config["secrets-encryption"] = True
     if settings.embedded_registry:
         config["embedded-registry"] = True
     if not settings.kube_proxy:

@@ -71,6 +71,10 @@ class K3sSettings(Settings):
     kube_proxy: bool = Field(
         default=True, description="false: a network plugin that you install serves Services"
     )
+    secrets_encryption: bool = Field(
+        default=True,
+        description="false: Secrets are in the datastore in clear; only for a new cluster",
+    )
     embedded_registry: bool = Field(
         default=False, description="true: nodes hand images to each other"
     )

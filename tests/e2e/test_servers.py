@@ -3,10 +3,12 @@
 The tests run in the order in which they stand.
 """
 
+import base64
 import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from secrets import token_hex
 from time import monotonic, sleep
 from typing import Any
 
@@ -29,22 +31,26 @@ _GAP = 30
 class Cluster:
     """The cluster, by way of its registration address."""
 
+    workspace: Workspace
     outputs: dict[str, Any]
     kubectl: Kubectl
 
     def members(self, on: str) -> set[str]:
         """The nodes that have a vote in etcd, as the member on node `on` knows them."""
-        folder = "/var/lib/rancher/k3s/server/tls/etcd"
-        files = {"--cacert": "server-ca.crt", "--cert": "client.crt", "--key": "client.key"}
-        words = [word for flag, file in files.items() for word in (flag, f"{folder}/{file}")]
-        url = "https://127.0.0.1:2379/v3/cluster/member/list"
-        told = json.loads(inside(on, "curl", "-s", "-m", "5", *words, "-d", "{}", url))
+        told = etcd(on, "cluster/member/list", {})
         # k3s names a member after its node, with some characters behind it.
         return {
             member["name"].rpartition("-")[0]
             for member in told["members"]
             if not member.get("isLearner")
         }
+
+    def is_whole(self) -> bool:
+        """Whether every member answers, and knows all three."""
+        try:
+            return all(self.members(on=server) == set(SERVERS) for server in SERVERS)
+        except subprocess.CalledProcessError:
+            return False  # it is still starting, or starts again
 
     def write(self, name: str) -> bool:
         """Whether a ConfigMap is taken within two seconds."""
@@ -60,6 +66,15 @@ def inside(node: str, *words: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def etcd(on: str, path: str, request: dict[str, str]) -> Any:
+    """What the member on a node answers, past the API: its gRPC gateway's JSON."""
+    folder = "/var/lib/rancher/k3s/server/tls/etcd"
+    files = {"--cacert": "server-ca.crt", "--cert": "client.crt", "--key": "client.key"}
+    words = [word for flag, file in files.items() for word in (flag, f"{folder}/{file}")]
+    url = f"https://127.0.0.1:2379/v3/{path}"
+    return json.loads(inside(on, "curl", "-sSf", "-m", "5", *words, "-d", json.dumps(request), url))
+
+
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest, k3s_release: K3sRelease) -> Iterator[Cluster]:
     settings = SETTINGS | {
@@ -73,7 +88,9 @@ def cluster(request: pytest.FixtureRequest, k3s_release: K3sRelease) -> Iterator
         up = workspace.make("up")
         assert up.code == 0, up.text
         kubeconfig = workspace.state / "kubeconfig" / f"{STACK}.yaml"
-        yield Cluster(workspace.outputs(), Kubectl(k3s_release.folder / "k3s", kubeconfig))
+        yield Cluster(
+            workspace, workspace.outputs(), Kubectl(k3s_release.folder / "k3s", kubeconfig)
+        )
 
 
 def test_three_servers_and_an_agent_are_ready_and_three_are_members(cluster: Cluster) -> None:
@@ -81,8 +98,7 @@ def test_three_servers_and_an_agent_are_ready_and_three_are_members(cluster: Clu
     assert len(nodes) == 4
     assert [node["metadata"]["name"] for node in nodes if not is_ready(node)] == []
     assert wrong_addresses(nodes, cluster.outputs["nodes"]) == []
-    for server in SERVERS:
-        assert cluster.members(on=server) == set(SERVERS)
+    assert cluster.is_whole()
 
 
 def test_nodes_and_kubeconfig_know_no_server_but_the_registration_address(
@@ -116,13 +132,11 @@ def test_a_server_stops_and_the_api_takes_writes_again_within_30_s(
     print(f"{server} away: the last write that failed ended after {last_failure:.1f} s")
     assert stopping.returncode == 0
     assert last_failure <= _GAP
-    others = [other for other in SERVERS if other != server]
     assert not inside(server, "sh", "-c", "systemctl is-active k3s || :").startswith("active")
 
     inside(server, "systemctl", "start", "k3s")
+    until(60, "three members", cluster.is_whole)
     until(60, f"{server} is Ready", lambda: cluster.is_ready(server))
-    for other in (server, *others):
-        assert cluster.members(on=other) == set(SERVERS)
 
 
 def test_a_server_that_falls_silent_is_left_out_and_taken_back(cluster: Cluster) -> None:
@@ -138,5 +152,40 @@ def test_a_server_that_falls_silent_is_left_out_and_taken_back(cluster: Cluster)
         until(_GAP, "ten in a row", lambda: all(cluster.write(f"{monotonic()}") for _ in range(10)))
     finally:
         subprocess.run(["podman", "unpause", f"k3s-{server}"], check=True, capture_output=True)
+    until(60, "three members", cluster.is_whole)
     until(60, f"{server} is Ready", lambda: cluster.is_ready(server))
-    assert cluster.members(on=server) == set(SERVERS)
+
+
+def test_a_secret_is_ciphertext_in_every_servers_datastore(cluster: Cluster) -> None:
+    canary = f"canary-{token_hex(16)}"
+    cluster.kubectl("create", "secret", "generic", "canary", f"--from-literal=password={canary}")
+    cluster.kubectl("create", "configmap", "canary", f"--from-literal=password={canary}")
+    for server in SERVERS:
+        secret, plain = (
+            stored(server, f"{kind}/default/canary") for kind in ("secrets", "configmaps")
+        )
+        assert secret.startswith(b"k8s:enc:"), secret[:40]
+        assert canary.encode() not in secret
+        assert canary.encode() in plain
+
+
+def stored(on: str, key: str) -> bytes:
+    """The value of a key of Kubernetes' as it lies in etcd."""
+    encoded = base64.b64encode(f"/registry/{key}".encode()).decode()
+    (found,) = etcd(on, "kv/range", {"key": encoded})["kvs"]
+    return base64.b64decode(found["value"])
+
+
+def test_encryption_is_not_taken_from_a_cluster_that_has_it(cluster: Cluster) -> None:
+    began = inside(SERVERS[0], "systemctl", "show", "--property=ActiveEnterTimestamp", "k3s")
+    version = {"version": "v1.35.6+k3s1", "disable": ["traefik", "servicelb", "metrics-server"]}
+    cluster.workspace.configure(k3s=version | {"secretsEncryption": False})
+    refused = cluster.workspace.make("up")
+    assert refused.code != 0
+    assert "k3s.secretsEncryption is false, and this cluster was made with true" in refused.text
+    assert (
+        inside(SERVERS[0], "systemctl", "show", "--property=ActiveEnterTimestamp", "k3s") == began
+    )
+    cluster.workspace.configure(k3s=version)
+    again = cluster.workspace.make("up")
+    assert again.code == 0, again.text

@@ -44,6 +44,7 @@ def test_the_first_member_begins_a_cluster() -> None:
         "service-cidr": "10.43.0.0/16",
         "cluster-dns": "10.43.0.10",
         "write-kubeconfig-mode": "0600",
+        "secrets-encryption": True,
         "disable": ["traefik"],
     }
 
@@ -111,6 +112,12 @@ def test_dual_stack_names_both_families_of_pods_and_services() -> None:
     assert config["cluster-cidr"] == "10.42.0.0/16,fd42::/56"
     assert config["service-cidr"] == "10.43.0.0/16,fd43::/112"
     assert config["flannel-ipv6-masq"] is True
+
+
+def test_secrets_are_in_clear_only_where_that_is_asked_for() -> None:
+    assert server_of(SETTINGS)["secrets-encryption"] is True
+    off = SETTINGS.model_copy(update={"secrets_encryption": False})
+    assert "secrets-encryption" not in server_of(off)
 
 
 def test_the_embedded_registry_is_asked_for_on_servers() -> None:

@@ -3,6 +3,8 @@
 # Uses ROLE, CONFIG, POD_IPS and what verify_artifacts of release.sh uses. POD_IPS are the node's
 # private addresses, which pods on different nodes speak over; empty where they do not.
 
+SERVER_DATA=/var/lib/rancher/k3s/server
+
 # place SOURCE TARGET MODE: true if the target was not the same already.
 place() {
     if cmp -s "$1" "$2"; then return 1; fi
@@ -14,7 +16,7 @@ place() {
 # What makes the difference between a first member and the same member later on is not read any more
 # once the datastore is there: how it began or joined.
 effective() {
-    if [ "$ROLE" = server ] && [ -d /var/lib/rancher/k3s/server/db/etcd/member ]; then
+    if [ "$ROLE" = server ] && [ -d "$SERVER_DATA/db/etcd/member" ]; then
         sed -e '/^cluster-init:/d' -e '/^server:/d' -e 's/^token: .*:/token: /'
     else
         cat
@@ -46,6 +48,16 @@ write_config() {
     printf '%s\n' "$whole" >"$CONFIG_FILE.new"
     mv -f "$CONFIG_FILE.new" "$CONFIG_FILE"
     [ "$old" != "$new" ]
+}
+
+# k3s encrypts Secrets from a cluster's first start on, or never: it would not start, or leave what is
+# there as it is (https://docs.k3s.io/security/secrets-encryption).
+check_encryption() {
+    [ "$ROLE" = server ] && [ -d "$SERVER_DATA/db/etcd/member" ] || return 0
+    if [ -s "$SERVER_DATA/cred/encryption-config.json" ]; then found=true; else found=false; fi
+    if printf '%s\n' "$CONFIG" | grep -qxF 'secrets-encryption: true'; then asked=true; else asked=false; fi
+    [ "$found" = "$asked" ] || fail "k3s.secretsEncryption is $asked, and this cluster was made with $found \
+— k3s encrypts Secrets from the first start on, or never — write secretsEncryption: $found, or make a new cluster"
 }
 
 run_installer() {
@@ -89,6 +101,7 @@ start() {
 }
 
 put_in_place_and_run() {
+    check_encryption
     verify_artifacts
     restart=''
     unit_before=$(unit_text)
