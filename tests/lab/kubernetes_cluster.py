@@ -1,7 +1,7 @@
 """A cluster of one node of the lab's k3s, for tests of what is done on a cluster from outside."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +32,17 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(image: str, release: Path) -> Iterator[Cluster]:
-    """One node, ready; what an earlier killed run left is taken away first."""
-    stack = NodeStack(image, network="k3slab-kube", private="10.98.8", public="10.98.9")
+def running_cluster(
+    image: str,
+    release: Path,
+    stack: NodeStack | None = None,
+    configured: Callable[[str], Mapping[str, Any]] | None = None,
+) -> Iterator[Cluster]:
+    """One node, ready; what an earlier killed run left is taken away first.
+
+    `configured` gives k3s's configuration by the node's private address.
+    """
+    stack = stack or NodeStack(image, network="k3slab-kube", private="10.98.8", public="10.98.9")
     succeeded(stack.node("delete", 1))
     succeeded(stack.networks("delete"))
     succeeded(stack.networks("create"))
@@ -43,7 +51,8 @@ def running_cluster(image: str, release: Path) -> Iterator[Cluster]:
         succeeded(stack.node("create", 1))
         nodes.prepare(1)
         address = stack.private_ip(1)
-        nodes.configure(1, {"cluster-init": True, "token": "a-token", "advertise-address": address})
+        plain = {"cluster-init": True, "token": "a-token", "advertise-address": address}
+        nodes.configure(1, configured(address) if configured else plain)
         nodes.install(1, "server")
         nodes.wait_ready(1)
         own = stack.inside(1, "cat", "/etc/rancher/k3s/k3s.yaml")
