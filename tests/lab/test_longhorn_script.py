@@ -13,10 +13,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import yaml
 
 from components.addons.webhook import SCRIPTS
 from components.k3s.step import Step
 from components.scripts import compose
+from lab.charts import build
+from lab.helm import build as helm
 from tests.e2e.kubernetes import until
 from tests.lab.kubernetes_cluster import ECHO, Cluster
 from tests.lab.node_stack import refused, succeeded
@@ -272,3 +275,45 @@ def test_a_volume_that_stays_is_named_and_longhorn_is_not_given_up(longhorn: Clu
         or ("volumes are still there after 3 s: Delete pv-data default data;Retain pv-kept" in said)
     )
     assert flag(longhorn) == "false"
+
+
+def test_the_charts_stand_in_is_not_uninstalled_before_the_flag_says_so(longhorn: Cluster) -> None:
+    job, *policies = sorted(uninstallation(), key=lambda found: str(found["kind"]))
+    assert job["kind"] == "Job"
+    apply(longhorn, *policies)
+    # A policy is in force some moments after it is there.
+    until(30, "the job is refused", lambda: "is set to `false`" in tried(longhorn, job))
+    patch = ["patch", "settings.longhorn.io", FLAG, "--namespace", SPACE, "--type", "merge"]
+    longhorn.nodes.kubectl(*patch, "--patch", '{"value":"true"}')
+    until(30, "the job is taken", lambda: tried(longhorn, job) == "")
+    for found in policies:
+        longhorn.nodes.kubectl("delete", found["kind"], found["metadata"]["name"])
+
+
+def uninstallation() -> list[dict[str, Any]]:
+    """What the lab's chart has for its end: the job that Helm makes, and what watches over it."""
+    chart = build.ensure() / "longhorn-1.12.1.tgz"
+    shown = ["--namespace", SPACE, "--show-only", "templates/uninstall.yaml"]
+    run = subprocess.run(
+        [str(helm.ensure()), "template", "longhorn", str(chart), *shown],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return list(yaml.safe_load_all(run.stdout))
+
+
+def tried(cluster: Cluster, body: Mapping[str, Any]) -> str:
+    """Why the API server would not make it; nothing when it would."""
+    done = subprocess.run(
+        [
+            *("podman", "exec", "--interactive", cluster.nodes.stack.container(1)),
+            *("/usr/local/bin/k3s", "kubectl", "create", "--dry-run=server", "--filename", "-"),
+        ],
+        input=json.dumps(body),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stderr if done.returncode else ""
