@@ -32,6 +32,14 @@ CSI_IN_THE_HOSTS_NETWORK = (f"deployment/{CSI_CONTROLLER}",)
 CSI_WORKLOADS = (*CSI_IN_THE_HOSTS_NETWORK, "daemonset/ebs-csi-node")
 LOGS = "k8s-app=aws-cloud-controller-manager"
 _ROOT_DISKS = 1
+_APART = {
+    "requiredDuringSchedulingIgnoredDuringExecution": [
+        {
+            "labelSelector": {"matchLabels": {"app": CSI_CONTROLLER}},
+            "topologyKey": "kubernetes.io/hostname",
+        }
+    ]
+}
 
 
 def controller_values(cluster: str) -> dict[str, Any]:
@@ -58,8 +66,9 @@ def csi_values(cluster: str, machines: Sequence[Machine]) -> dict[str, Any]:
         "controller": {
             "region": servers[0].topology[REGION_LABEL],
             "k8sTagClusterId": cluster,
-            # Two of them cannot be on one host: they are in its network.
+            # Two of them cannot be on one host: they are in its network, and share its ports.
             "replicaCount": min(2, len(servers)),
+            "affinity": {"podAntiAffinity": _APART},
             "nodeSelector": ON_SERVERS,
             "tolerations": EVERYWHERE,
         },

@@ -174,6 +174,9 @@ def test_the_charts_are_pinned_and_run_on_servers_in_the_hosts_network(aws: Reco
     assert controller["values"]["nodeSelector"] == on_servers
     assert driver["values"]["controller"]["nodeSelector"] == on_servers
     assert driver["values"]["node"]["metadataSources"] == "kubernetes"
+    apart = driver["values"]["controller"]["affinity"]["podAntiAffinity"]
+    (one,) = apart["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert one["labelSelector"]["matchLabels"] == {"app": "ebs-csi-controller"}
     assert driver["values"]["node"]["reservedVolumeAttachments"] == 2
     moved = aws.resources["production-ebs-csi-controller-patch"]
     assert moved.inputs["spec"] == {"template": {"spec": {"hostNetwork": True}}}
