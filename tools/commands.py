@@ -10,6 +10,7 @@ from tools import (
     charts,
     cluster_api,
     engine,
+    inotify,
     interrupted,
     k3s_release,
     mistakes,
@@ -144,6 +145,7 @@ def _begin(name: str, *, makes_nodes: bool = False, builds: bool = False) -> Ses
         mistakes.check(stack)
     made = state.recall(name, where)
     if makes_nodes and stack.is_local:
+        inotify.warn(stack)
         packages.ensure()
     chosen = engine.choose(stack, stored, made.engine)
     env = state.environment(stack, where, stored)

@@ -121,7 +121,7 @@ def paths(values: Mapping[str, Any], *before: str) -> list[tuple[str, ...]]:
 FREE = {
     *("storageSpec", "storage", "dashboardProviders", "dashboards", "cephClusterSpec"),
     *("dataVolumeParameters", "resources", "securityContext", "alternateConfig"),
-    *("commonConfig", "schemaConfig", "limits_config", "compactor", "analytics"),
+    *("commonConfig", "schemaConfig", "limits_config", "compactor", "analytics", "ingester"),
 }
 
 

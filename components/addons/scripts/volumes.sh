@@ -4,6 +4,7 @@
 # Uses DRIVERS, a regular expression (of sed) that their names match.
 
 VOLUMES_SECONDS=300
+KEPT_SECONDS=60
 
 kubectl() { "$K3S" kubectl "$@"; }
 
@@ -42,6 +43,11 @@ $left" in *"
 Delete "*) return 1 ;; esac
 }
 
+none_at_all() {
+    left=$(volumes) || return 1
+    [ -z "$left" ]
+}
+
 # Without its class a StatefulSet's new claim stays unbound.
 remove_classes() {
     left=$(classes)
@@ -64,6 +70,8 @@ remove_volumes() {
     printf '%s\n' "$left" | sed '/^$/d' | while read -r _ volume _; do
         kubectl delete persistentvolume "$volume" --wait=false >&2
     done
+    wait_for "$KEPT_SECONDS" none_at_all ||
+        fail "volumes are still there after $KEPT_SECONDS s: $(one_line "$left") — end what uses them"
 }
 
 one_line() { printf '%s' "$1" | tr '\n' ';'; }
