@@ -220,8 +220,9 @@ def test_a_deployment_is_waited_for_and_what_is_missing_is_told(
     # The engine goes on from what it was told, and a mended image makes it ready.
     mended = plugin.check(DEPLOYMENT, deployment(namespace, "never"))
     state = {**_properties(kept.properties)}
-    assert plugin.update(DEPLOYMENT, state, mended)["status"]["readyReplicas"] == 1
-    plugin.delete(DEPLOYMENT, state, kept.id)
+    ready = plugin.update(DEPLOYMENT, state, mended)
+    assert ready["status"]["readyReplicas"] == 1
+    plugin.delete(DEPLOYMENT, ready, kept.id)  # not within the 3 s that it was made with
 
 
 def test_skip_await_waits_for_nothing(plugin: Plugin, namespace: str) -> None:
