@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
+from components.addons import ingress
+from components.addons.ingress import IngressSettings
 from components.addons.network_policies import NamespacePolicies, objects
 from lab.engine.values import secret
 from tests.lab.kubernetes_cluster import Cluster
@@ -14,6 +17,7 @@ pytestmark = pytest.mark.nodes
 
 NAMESPACE = "kubernetes:core/v1:Namespace"
 POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+CHART_CONFIG = "kubernetes:helm.cattle.io/v1:HelmChartConfig"
 SHOP = "closed-shop"
 
 
@@ -51,3 +55,17 @@ def test_the_clusters_dns_has_the_labels_that_the_policy_names(cluster: Cluster)
     namespaces = cluster.names("namespaces", "--selector", labels[0])
     assert namespaces == {"namespace/kube-system"}
     assert cluster.names("pods", "--namespace", "kube-system", "--selector", labels[1])
+
+
+def test_traefiks_values_are_kept_where_k3s_looks_for_them(
+    plugin: Plugin, cluster: Cluster
+) -> None:
+    settings = IngressSettings(gateway_api=True, values={"logs": {"general": {"level": "INFO"}}})
+    written = ingress.helm_chart_config(ingress.chart_values(settings))
+    made = plugin.make(CHART_CONFIG, written)
+    found = cluster.get("helmchartconfigs", "traefik", "--namespace", "kube-system")
+    values = yaml.safe_load(found["spec"]["valuesContent"])
+    assert values["providers"] == {"kubernetesGateway": {"enabled": True}}
+    assert values["logs"] == {"general": {"level": "INFO"}}
+    plugin.delete(CHART_CONFIG, made, "kube-system/traefik")
+    assert not cluster.get("helmchartconfigs", "traefik", "--namespace", "kube-system")

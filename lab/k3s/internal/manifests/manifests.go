@@ -37,6 +37,9 @@ var coreDNS []byte
 //go:embed rbac.yaml
 var rbac []byte
 
+//go:embed definitions.yaml
+var definitions []byte
+
 // poll is how often the folder is looked at, as k3s does.
 const poll = 15 * time.Second
 
@@ -66,7 +69,11 @@ func (d *Deployer) Connect(config *rest.Config) error {
 }
 
 // Package writes the packaged manifests to the folder, and takes away those of disabled components.
+// Definitions are no component's, and in no file.
 func (d *Deployer) Package(ctx context.Context) error {
+	if err := d.each(definitions, func(o *unstructured.Unstructured, on dynamic.ResourceInterface) error { return apply(ctx, o, on) }); err != nil {
+		return err
+	}
 	packaged := map[string][]byte{"rbac.yaml": rbac, "coredns.yaml": d.expand(coreDNS)}
 	for name, content := range packaged {
 		file := filepath.Join(d.Folder, name)
