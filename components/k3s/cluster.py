@@ -99,6 +99,7 @@ class K3s(pulumi.ComponentResource):
                 self._prepared[machine.name],
                 self._server_config(machine),
                 self._pod_ips(machine),
+                self._endpoint.settles,
                 after=[*self._after, *list(installed.values())[-1:]],
                 opts=self._child,
             )
@@ -114,6 +115,7 @@ class K3s(pulumi.ComponentResource):
                 self._prepared[machine.name],
                 self._agent_config(machine),
                 self._pod_ips(machine),
+                self._endpoint.settles,
                 after=[*self._after, *list(servers.values())[-1:]],
                 opts=self._child,
             )

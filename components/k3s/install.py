@@ -9,8 +9,10 @@ from components.k3s.prepare import Prepared
 from components.k3s.step import Step
 from components.platforms.machine import Machine
 
-# From a cold start with images to import: a minute on a small cloud machine, bounded well above.
-_SECONDS = 600
+# From a cold start with images to import: a minute on a small cloud machine, bounded well above;
+# before that, as long as a cloud's balancer may take.
+_SECONDS = 1020
+_PARTS = ("release", "reach", "service")
 
 # A new value of any of these would run the script again, and its output would then overwrite the
 # CA hash, or a second cluster would be born on a first server that was replaced.
@@ -41,7 +43,7 @@ def bootstrap(
     `pod_ips` are the node's own addresses that pods on different nodes speak over, one a line.
     The hash is the SHA-256 of the server CA, 64 hex digits.
     """
-    command = Step("bootstrap", seconds=_SECONDS, parts=("release", "service")).on(
+    command = Step("bootstrap", seconds=_SECONDS, parts=_PARTS).on(
         f"{cluster}-bootstrap",
         machine,
         subject=machine.name,
@@ -64,14 +66,16 @@ def install(
     prepared: Prepared,
     config: pulumi.Output[str],
     pod_ips: pulumi.Input[str],
+    reach_seconds: int,
     after: Sequence[pulumi.Resource],
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
     """Join a node to its cluster, or bring a node that has joined to a changed configuration.
 
     `pod_ips` are the node's own addresses that pods on different nodes speak over, one a line.
+    `reach_seconds` is how long the registration address may be silent before a joiner gives up.
     """
-    return Step("install", seconds=_SECONDS, parts=("release", "service")).on(
+    return Step("install", seconds=_SECONDS, parts=_PARTS).on(
         f"{machine.name}-install",
         machine,
         subject=machine.name,
@@ -80,6 +84,7 @@ def install(
             "ROLE": machine.role,
             "CONFIG": config,
             "POD_IPS": pod_ips,
+            "REACH_SECONDS": str(reach_seconds),
         },
         triggers=[machine.id],
         opts=pulumi.ResourceOptions.merge(

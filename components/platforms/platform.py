@@ -72,12 +72,14 @@ class Asked:
 class Endpoint:
     """Where the API answers on port 6443: `api` for the operator, `registration` for nodes.
 
-    `resources` are what must be there before either answers.
+    `resources` are what must be there before either answers; then, `settles` seconds after a server
+    has started, whoever still gets no answer will get none.
     """
 
     api: pulumi.Output[str]
     registration: pulumi.Output[str]
     resources: Sequence[pulumi.Resource] = ()
+    settles: int = 90
 
 
 class Platform(Protocol):

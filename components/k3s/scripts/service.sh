@@ -113,6 +113,7 @@ put_in_place_and_run() {
     if [ -n "$restart" ] && runs; then
         start restart
     elif ! runs; then
+        check_registration
         start start
     fi
     if [ "$ROLE" = server ]; then

@@ -19,6 +19,9 @@ _PORT = 6443
 # A server that is gone is not asked again after some 20 seconds; its connections end with it.
 _CHECK_SECONDS = 10
 _CHECKS = 2
+# A new balancer takes minutes to be there, and so does a target until it is asked for its health:
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/network/target-group-health-checks.html
+_SETTLES = 420
 _DRAIN_SECONDS = 30
 
 
@@ -55,6 +58,7 @@ def endpoint(
         api=balancer.dns_name,
         registration=balancer.dns_name,
         resources=[listener, *attached],
+        settles=_SETTLES,
     )
 
 
