@@ -16,6 +16,7 @@ from components.addons import settings as addon_rules
 from components.addons.addon import AddonAsked
 from components.addons.settings import Addons
 from components.groups import NodeGroup
+from components.k3s import options as k3s_options
 from components.k3s import settings as k3s_settings
 from components.k3s.settings import K3sSettings
 from components.network import NetworkSettings
@@ -123,6 +124,7 @@ def problems(
         found += node_groups.problems(name, draft.groups)
     if (k3s := _k3s(draft)) is not None:
         found += k3s_settings.problems(k3s, nodes, ipv4_only=_ipv4_only(draft, used))
+    found += k3s_options.problems(k3s, draft.groups or {})
     if draft.access is not None:
         clouds = [platform for platform in CLOUDS if platform in used]
         found += access_rules.problems(

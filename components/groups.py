@@ -2,14 +2,27 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
 from components.problems import Problem
 from components.settings import Settings
 
 Role = Literal["server", "agent"]
+
+
+def _option(given: object) -> object:
+    if isinstance(given, list | tuple) and all(isinstance(part, Value) for part in given):
+        return tuple(given)
+    if isinstance(given, Value):
+        return given
+    raise ValueError("neither a text, a number, true or false, nor a list of these")
+
+
+# What one of k3s's flags may be set to; a flag that is given several times has a list.
+Value = bool | int | float | str
+Option = Annotated[Value | tuple[Value, ...], PlainValidator(_option)]
 
 # A node's name is its host name: RFC 1123, at most 63 characters.
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -40,6 +53,13 @@ class NodeGroup(Settings):
     )
     taints: tuple[str, ...] = Field(
         default=(), description='taints of the nodes, such as ["dedicated=db:NoSchedule"]'
+    )
+    kubelet_args: tuple[str, ...] = Field(
+        default=(), description='arguments of their kubelet, such as ["max-pods=200"]'
+    )
+    options: Mapping[str, Option] = Field(
+        default_factory=dict,
+        description="further flags of k3s by their names in its config.yaml, such as {debug: true}",
     )
     platform: Literal["local", "digitalocean", "aws", "existing"] | None = Field(
         default=None, description="where these nodes are, when not where the others are"

@@ -7,7 +7,7 @@ import pulumi
 from pulumi_command import remote
 
 from components.groups import NodeGroup
-from components.k3s import config, kubeconfig, tokens
+from components.k3s import config, kubeconfig, options, tokens
 from components.k3s.config import NodeFacts, ServerFacts
 from components.k3s.install import bootstrap, install
 from components.k3s.prepare import Feature, prepare
@@ -149,6 +149,8 @@ class K3s(pulumi.ComponentResource):
             public=known["public"],
             labels=self._labels(machine),
             taints=group.taints,
+            kubelet_args=options.kubelet_args(self._settings, group),
+            options=options.options(self._settings, group),
             external_cloud=self._settings.external_cloud,
             provider_id=known["provider_id"],
         )

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from components.groups import Role
+from components.groups import Option, Role
+from components.k3s.options import joined
 from components.k3s.settings import K3sSettings
 
 Config = dict[str, object]
@@ -17,6 +18,8 @@ Config = dict[str, object]
 @dataclass(frozen=True, kw_only=True)
 class NodeFacts:
     """What k3s is told of a node. Addresses are listed IPv4 first; public may be empty.
+
+    `kubelet_args` and `options` are what settings give beside that: see `options`.
 
     With `external_cloud` a cloud's controller stands in for k3s's own; `provider_id` is by what it
     knows the node.
@@ -28,6 +31,8 @@ class NodeFacts:
     public: Sequence[str]
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[str] = ()
+    kubelet_args: Sequence[str] = ()
+    options: Mapping[str, Option] = field(default_factory=dict)
     external_cloud: bool = False
     provider_id: str | None = None
 
@@ -48,19 +53,21 @@ def bootstrap_config(
     node: NodeFacts, server: ServerFacts, settings: K3sSettings, token: str
 ) -> Config:
     """The first member's: it begins a new etcd cluster, under a token that has no CA hash yet."""
-    return {"cluster-init": True, "token": token, **_server(node, server, settings)}
+    return _with_options(
+        {"cluster-init": True, "token": token, **_server(node, server, settings)}, node
+    )
 
 
 def server_config(
     node: NodeFacts, server: ServerFacts, settings: K3sSettings, join: Config
 ) -> Config:
     """Any server's, the first member's too once it runs: see `join`."""
-    return {**join, **_server(node, server, settings)}
+    return _with_options({**join, **_server(node, server, settings)}, node)
 
 
 def agent_config(node: NodeFacts, join: Config) -> Config:
     """An agent's."""
-    return {**join, **_node(node)}
+    return _with_options({**join, **_node(node)}, node)
 
 
 def join(registration: str, token: str) -> Config:
@@ -123,6 +130,19 @@ def _pod_network(settings: K3sSettings, *, spans: bool) -> Config:
     if backend != "none" and settings.dual_stack:
         # Pods' IPv6 addresses are the cluster's own, and no router outside knows the way back.
         config["flannel-ipv6-masq"] = True
+    return config
+
+
+def _with_options(config: Config, node: NodeFacts) -> Config:
+    """Last what the settings add: arguments beside those that the program has itself."""
+    args: dict[str, Option] = {"kubelet-arg": tuple(node.kubelet_args)} if node.kubelet_args else {}
+    for flag, value in {**args, **node.options}.items():
+        parts = list(value) if isinstance(value, tuple) else [value]
+        own = config.get(flag)
+        if isinstance(own, list):
+            config[flag] = joined(own, list(map(str, parts)))
+        else:
+            config[flag] = parts if isinstance(value, tuple) else value
     return config
 
 

@@ -2,13 +2,14 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from components.groups import Option
 from components.k3s import artifacts
 from components.problems import Problem
 from components.settings import Settings
@@ -82,6 +83,21 @@ class K3sSettings(Settings):
         default="packaged",
         description="packaged: k3s's own; external for a cloud's that you install, without which "
         "nodes take no pods",
+    )
+    kubelet_args: tuple[str, ...] = Field(
+        default=(),
+        description="arguments of every node's kubelet, such as [\"max-pods=200\"]; a group's own "
+        "go before",
+    )
+    node_options: Mapping[str, Option] = Field(
+        default_factory=dict,
+        description="further flags of k3s on every node, by their names in its config.yaml, such "
+        "as {debug: true}; a group's own go before",
+    )
+    server_options: Mapping[str, Option] = Field(
+        default_factory=dict,
+        description="further flags of k3s on every server, such as "
+        "{kube-apiserver-arg: [audit-log-path=/var/log/audit]}",
     )
 
     @property
