@@ -150,7 +150,9 @@ for link in cni0 flannel.1; do
     if ip link show "$link" >/dev/null 2>&1; then ip link delete "$link"; fi
 done
 rm -rf /var/lib/cni/networks /var/lib/cni/results
-iptables-save | grep -v -e KUBE- -e CNI- -e FLANNEL- -e flanneld | iptables-restore
+for family in iptables ip6tables; do
+    "$family-save" | grep -v -e KUBE- -e CNI- -e FLANNEL- -e flanneld | "$family-restore"
+done
 KILLALL_END
     chmod 755 "$KILLALL"
 }
