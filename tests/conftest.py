@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tools import pulumi_cli
@@ -18,6 +19,11 @@ from tools.https import unreachable
 from tools.releases import K3S, PULUMI
 
 CLONE = Path(__file__).resolve().parent.parent
+# How long an example takes, or its data, is the machine's doing.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 _ROOT_PROGRAMS = ("podman", "mmdebstrap")
 
 

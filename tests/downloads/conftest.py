@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from components.k3s import artifacts
-from tests.downloads.release_server import ReleaseServer, serving
+from tests.downloads.release_server import NOBODY, ReleaseServer, serving
 from tools import releases
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -23,11 +23,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseServer]:
 
 @pytest.fixture
 def nobody(monkeypatch: pytest.MonkeyPatch) -> str:
-    """An address where nobody listens any more; the tools are pointed at it."""
-    with serving() as server:
-        address = server.address
-    _point_at(address, monkeypatch)
-    return address
+    """An address where nobody listens; the tools are pointed at it."""
+    _point_at(NOBODY, monkeypatch)
+    return NOBODY
 
 
 @pytest.fixture

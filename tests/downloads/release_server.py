@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 # Which Python's own socket module does not name before 3.14.
 _IP_FREEBIND = 15
+# Nobody listens there, and nobody is given that port: a server's own may be another's once it ends.
+NOBODY = "http://127.0.0.1:1"
 
 
 class ReleaseServer:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lab.engine import journal
@@ -14,7 +14,7 @@ from lab.engine.backend import open_stack
 from lab.engine.errors import EngineError
 from tests.engine.workspace import PROJECT, STACK, Workspace
 
-SECONDS = 60
+SECONDS = 300
 
 WAITING = """
 import os
@@ -64,16 +64,18 @@ def recorded(workspace: Workspace) -> set[str]:
 def children_of(pid: int) -> list[int]:
     """All processes below ``pid``."""
     found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            found += [child, *children_of(child)]
+    with suppress(FileNotFoundError, ProcessLookupError):  # the process has ended in between
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # one of its threads has
+                for child in map(int, (task / "children").read_text().split()):
+                    found += [child, *children_of(child)]
     return found
 
 
 def runs(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 CLONE = HERE.parent.parent
 STACK, PROJECT = "dev", "scenario"
 PASSPHRASE = "a passphrase for tests"
-SECONDS_A_COMMAND = 120
+SECONDS_A_COMMAND = 600
 _crypter = Crypter.with_new_salt(PASSPHRASE)
 
 

@@ -347,7 +347,7 @@ def wait(folder: Path, sign: str = "", **answers: str) -> "subprocess.CompletedP
         env={"PATH": "/usr/bin:/bin", "ANSWERS": str(folder)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

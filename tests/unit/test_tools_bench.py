@@ -4,7 +4,6 @@ import json
 import math
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -272,14 +271,19 @@ def test_a_program_that_takes_too_long_is_told_to_end_and_its_words_are_kept(
         "import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: (print('ends'), sys.exit(3)))\n"
         "print('begins', flush=True)\n"
-        "time.sleep(60)"
+        "time.sleep(600)"
     )
-    begun, handler = time.monotonic(), signal.getsignal(signal.SIGTERM)
-    with (tmp_path / "log").open("w") as log:
-        code = processes.run([sys.executable, "-c", program], cwd=tmp_path, output=log, seconds=1)
+    handler, log = signal.getsignal(signal.SIGTERM), tmp_path / "log"
+    # On a busy machine a second may be over before the program has begun.
+    for seconds in (1, 10, 100):
+        with log.open("w") as output:
+            code = processes.run(
+                [sys.executable, "-c", program], cwd=tmp_path, output=output, seconds=seconds
+            )
+        if log.read_text():
+            break
     assert code == 3
-    assert time.monotonic() - begun < 20
-    assert (tmp_path / "log").read_text() == "begins\nends\n"
+    assert log.read_text() == "begins\nends\n"
     assert signal.getsignal(signal.SIGTERM) == handler
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.downloads.release_server import ReleaseServer, serving
+from tests.downloads.release_server import NOBODY, ReleaseServer, serving
 from tools import engine, pulumi_cli, pulumi_stack
 from tools.messages import ToolError
 from tools.paths import LAB_PLUGINS, Cache, State
@@ -47,8 +47,7 @@ class Machine:
         self.bin.mkdir()
         monkeypatch.setenv("PATH", f"{self.bin}{os.pathsep}/bin")
         monkeypatch.delenv("ENGINE", raising=False)
-        with serving() as gone:
-            self.releases_at(gone.address)
+        self.releases_at(NOBODY)
 
     def has_cli(self, version: str) -> Path:
         cli = self.bin / "pulumi"

@@ -27,11 +27,11 @@ def state(tmp_path: Path) -> State:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a program of a name for a minute; with `by`, as the child of one of that name."""
+    """Starts a program of a name for ten minutes; with `by`, as the child of one of that name."""
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(name: str, env: Mapping[str, str], by: str = "") -> "subprocess.Popen[bytes]":
-        program = [str(copied("sleep", name)), "60"]
+        program = [str(copied("sleep", name)), "600"]
         if by:
             program = [str(copied("sh", by)), "-c", f"{' '.join(program)} & echo; wait"]
         started.append(subprocess.Popen(program, env=env, stdout=subprocess.PIPE))
@@ -152,7 +152,7 @@ def test_after_a_killed_run_the_lock_the_plugins_and_helms_notes_go(
     checkpoint(state, begun("creating", "metallb"))
     interrupted.put_right(STACK, state, releases=True)
     assert not file.exists()
-    assert orphan.wait(5) < 0
+    assert orphan.wait(60) < 0
     words = "timeout 30 k3s kubectl delete secrets --namespace metallb-system"
     told = podman.read_text().splitlines()[-1]
     assert told == f"exec k3s-dev-server-1 {words} --selector owner=helm,name=metallb --output name"

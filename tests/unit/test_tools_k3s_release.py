@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.downloads.release_server import ReleaseServer, serving
+from tests.downloads.release_server import NOBODY, ReleaseServer, serving
 from tools import k3s_release
 from tools.k3s_release import Choice
 from tools.messages import ToolError
@@ -41,8 +41,7 @@ def releases(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseServer]:
 
 @pytest.fixture
 def no_releases(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving() as server:
-        monkeypatch.setenv("K3S_RELEASES_URL", server.address)
+    monkeypatch.setenv("K3S_RELEASES_URL", NOBODY)
 
 
 @pytest.mark.usefixtures("releases")

@@ -44,7 +44,7 @@ class Tool:
 
     def end(self) -> tuple[str, int]:
         """What else it said, and its exit code."""
-        said, _ = self.process.communicate("end\n", timeout=20)
+        said, _ = self.process.communicate("end\n", timeout=120)
         return said, self.process.returncode
 
 

@@ -50,7 +50,7 @@ from pulumi.runtime.proto import provider_pb2_grpc as pbg  # noqa: E402
 DB = Path(os.environ["PYP_DB"])
 SIGNATURE, SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-SECONDS_TO_WAIT = 60
+SECONDS_TO_WAIT = 600
 
 
 def from_struct(wire: struct_pb2.Struct) -> dict[str, Any]:
