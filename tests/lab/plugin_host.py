@@ -2,6 +2,7 @@
 
 import os
 import queue
+import select
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
@@ -25,7 +26,9 @@ from lab.engine.values import Properties, from_struct, to_struct
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / "lab" / "plugins" / "bin"
-_CALL_SECONDS = 60
+# Nothing takes so long: that a call ends at all is what this sees to.
+_CALL_SECONDS = 400
+_END_SECONDS = 60
 _FLAGS = ("--logtostderr", "-v=9", "--tracing", "file:/dev/null")
 
 
@@ -51,7 +54,7 @@ class RecordingEngine(engine_pb2_grpc.EngineServicer):
         """All lines that were sent as passing status."""
         return [line for m in self.messages if m.ephemeral for line in m.message.split("\n")]
 
-    def wait_for(self, text: str, seconds: float = 10) -> None:
+    def wait_for(self, text: str, seconds: float = 120) -> None:
         """Wait until a message with the text has come."""
         while text not in self.arrived.get(timeout=seconds).message:
             pass
@@ -62,6 +65,29 @@ def error_of(call: Callable[[], Any]) -> str:
     with pytest.raises(grpc.RpcError) as raised:
         call()
     return str(cast("grpc.Call", raised.value).details())
+
+
+def outlives(begun: Path, create: Callable[[float], Any]) -> str:
+    """The error of a command that is begun and then outlives its time limit, in seconds.
+
+    It writes into the file `begun` when it begins, which a busy machine may have no time for.
+    """
+    for seconds in (0.5, 5, 50):
+        text = error_of(lambda limit=seconds: create(limit))  # type: ignore[misc]
+        assert f"not done within {seconds:g} s" in text
+        if begun.exists() and begun.read_text().strip():
+            return text
+    return pytest.fail(f"not begun within {seconds:g} s")
+
+
+def wait_until_gone(pid: int) -> None:
+    """Waits until a process has ended."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    assert select.select([process], [], [], _END_SECONDS)[0], f"process {pid} still runs"
+    os.close(process)
 
 
 @dataclass
@@ -193,5 +219,5 @@ def running(package: str, environment: dict[str, str] | None = None) -> Iterator
             yield Plugin(process, engine, provider_pb2_grpc.ResourceProviderStub(channel))
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=_END_SECONDS)
         server.stop(None)

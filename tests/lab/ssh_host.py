@@ -26,6 +26,7 @@ from lab.engine.values import Properties
 
 PASSWORD = "open sesame"
 _CHUNK_BYTES = 64 * 1024
+_END_SECONDS = 60
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -85,7 +86,7 @@ def _started(folder: Path, port: int) -> Iterator[SshHost]:
         yield SshHost(folder, int(process.stdout.readline()))
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=_END_SECONDS)
 
 
 @contextmanager
@@ -94,7 +95,7 @@ def ssh_agent(key: Path, folder: Path) -> Iterator[str]:
     path = str(folder / "agent")
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + _END_SECONDS
         while subprocess.run(
             ["ssh-add", "-q", str(key)],
             env={**os.environ, "SSH_AUTH_SOCK": path},
@@ -102,10 +103,11 @@ def ssh_agent(key: Path, folder: Path) -> Iterator[str]:
             check=False,
         ).returncode:
             assert time.monotonic() < deadline, "ssh-agent did not start"
+            time.sleep(0.05)
         yield path
     finally:
         agent.terminate()
-        agent.wait(timeout=5)
+        agent.wait(timeout=_END_SECONDS)
 
 
 class _Server(asyncssh.SSHServer):

@@ -1,14 +1,12 @@
 """remote.Command: what runs on a host over SSH."""
 
-import os
-import select
 from pathlib import Path
 
 import grpc
 import pytest
 
 from lab.engine.values import Properties, secret
-from tests.lab.plugin_host import Plugin, error_of
+from tests.lab.plugin_host import Plugin, error_of, outlives, wait_until_gone
 from tests.lab.ssh_host import SshHost
 
 REMOTE = "command:remote:Command"
@@ -127,42 +125,34 @@ def test_a_command_need_not_read_its_stdin(command: Plugin, host: SshHost) -> No
 
 def test_fifty_commands_run_at_once(command: Plugin, host: SshHost, tmp_path: Path) -> None:
     """Each waits for all the others, so that they end only if all fifty run together."""
-    script = f"touch {tmp_path}/$$; until [ $(ls {tmp_path} | wc -l) = 50 ]; do sleep 0.1; done"
-    inputs = {"create": script, "connection": host.connection()}
+    script = f"touch {tmp_path}/$$; until [ $(ls {tmp_path} | wc -l) = 50 ]; do sleep 0.5; done"
+    # One process on the other side answers all the dials.
+    inputs = {"create": script, "connection": host.connection(perDialTimeout=200)}
     calls = [command.start_create(REMOTE, inputs) for _ in range(50)]
-    assert all(call.result(timeout=30).id for call in calls)
-
-
-def _wait_until_gone(pid: int) -> None:
-    try:
-        process = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    assert select.select([process], [], [], 5)[0], f"process {pid} still runs"
-    os.close(process)
+    assert all(call.result().id for call in calls)
 
 
 def test_the_time_limit_ends_the_command_on_the_host(
     command: Plugin, host: SshHost, tmp_path: Path
 ) -> None:
-    script = f"echo $$ > {tmp_path}/pid; sleep 60; true"
+    pid = tmp_path / "pid"
+    script = f"echo $$ > {pid}; sleep 600; true"
     inputs = {"create": script, "connection": host.connection()}
-    text = error_of(lambda: command.create(REMOTE, inputs, timeout=1))
-    assert "not done within 1 s" in text
-    _wait_until_gone(int((tmp_path / "pid").read_text()))
+    outlives(pid, lambda seconds: command.create(REMOTE, inputs, timeout=seconds))
+    wait_until_gone(int(pid.read_text()))
 
 
 def test_cancel_ends_the_command_on_the_host_and_refuses_more(
     own_command: Plugin, host: SshHost, tmp_path: Path
 ) -> None:
-    script = f"echo $$ > {tmp_path}/pid; echo ready; sleep 60; true"
+    script = f"echo $$ > {tmp_path}/pid; echo ready; sleep 600; true"
     call = own_command.start_create(REMOTE, {"create": script, "connection": host.connection()})
     own_command.engine.wait_for("ready")
     own_command.cancel()
     with pytest.raises(grpc.RpcError) as raised:
-        call.result(timeout=10)
+        call.result()
     assert call.code() is grpc.StatusCode.CANCELLED, raised.value
-    _wait_until_gone(int((tmp_path / "pid").read_text()))
+    wait_until_gone(int((tmp_path / "pid").read_text()))
     later = {"create": "true", "connection": host.connection()}
     assert "cancelled before it began" in error_of(lambda: own_command.create(REMOTE, later))
 
