@@ -58,7 +58,8 @@ def test_what_runs_is_ended_when_the_engine_is_killed(
     engine, pid, address = _start_engine("command", *tied)
     os.mkfifo(tmp_path / "fifo")
     said = os.open(tmp_path / "fifo", os.O_RDWR)
-    script = f"echo $$ > {tmp_path}/fifo; sleep 600; true"
+    # Its child is told of, too: at once, when the plugin has hardly begun to follow it.
+    script = f"sleep 600 & echo $$ $! > {tmp_path}/fifo; wait"
     with grpc.insecure_channel(address) as channel:
         stub = provider_pb2_grpc.ResourceProviderStub(channel)
         request = provider_pb2.CreateRequest(
@@ -67,12 +68,12 @@ def test_what_runs_is_ended_when_the_engine_is_killed(
         )
         call = stub.Create.future(request)
         assert select.select([said], [], [], 120)[0], f"the command did not start: {call}"
-        command = os.pidfd_open(int(os.read(said, 100)))
+        commands = [os.pidfd_open(int(number)) for number in os.read(said, 100).split()]
         plugin = os.pidfd_open(pid)
         engine.kill()
         engine.wait(timeout=60)
         assert _ends(plugin)
-        assert _ends(command)
+        assert [_ends(command) for command in commands] == [True, True]
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])

@@ -66,13 +66,26 @@ async def _run(
     async with operation.log.lines(operation.urn) as feed:
         output = Output(feed, inputs.get("logging"))
         try:
-            process = await _start(command, inputs, state)
+            process = await _started(command, inputs, state)
         except OSError as error:
             raise output.failure(_start_failure(error), command) from error
         await _finish(process, inputs.get("stdin") or "", output)
     if process.returncode:
         raise output.failure(_cause(process.returncode), command)
     return output.properties()
+
+
+async def _started(command: str, inputs: Properties, state: Properties) -> Process:
+    """The process; cancelling ends what has begun even if asyncio is not done with starting it.
+
+    asyncio itself would then kill the interpreter alone, and wait for the children that it left.
+    """
+    starting = asyncio.create_task(_start(command, inputs, state))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await _terminate(await starting)
+        raise
 
 
 async def _start(command: str, inputs: Properties, state: Properties) -> Process:
