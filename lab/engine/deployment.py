@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.engine import deletes, processes
+from lab.engine import builtin, deletes, processes
 from lab.engine.backend import ORGANIZATION
 from lab.engine.config import Project, StackConfig
 from lab.engine.errors import EngineError
@@ -181,6 +181,9 @@ class Deployment:
             self.run.state.commit(changed=[resource])
 
     def _start_plugin(self, package: str, version: str) -> Plugin:
+        if package == builtin.PACKAGE:
+            return builtin.Builtin(self.run.state, self.run.project, self._events.hide)
+
         def tell(line: str) -> None:
             self._events.said("debug", f"{package}: {line}")
 

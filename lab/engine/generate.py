@@ -17,7 +17,7 @@ from lab.engine.replacement import dependents, replace_on_changes
 from lab.engine.resources import Resource, now
 from lab.engine.run import Run
 from lab.engine.steps import Create, Delete, Note, Same, Step, Update
-from lab.engine.values import Properties, reveal
+from lab.engine.values import Properties, has_unknown, reveal
 
 _SEED_BYTES = 32
 
@@ -173,6 +173,9 @@ def _provider_changed(run: Run, old: Resource, new: Resource) -> bool:
 
 
 def _is_triggered(old: Resource, new: Resource) -> bool:
+    """Whether what is to replace it has changed; what is unknown has."""
+    if has_unknown(new.replacementTrigger):
+        return True
     if old.replacementTrigger is None or new.replacementTrigger is None:
         return False
     return bool(reveal(old.replacementTrigger) != reveal(new.replacementTrigger))

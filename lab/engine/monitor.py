@@ -55,7 +55,6 @@ _REFUSED = {
     "RegisterErrorHook": "an error hook",
     "RegisterPackage": "a parameterized package (RegisterPackage)",
 }
-_STACK_REFERENCE = "pulumi:pulumi:StackReference"
 
 
 class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
@@ -91,12 +90,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         return self._answer(context, lambda: self._registrar.register(request))
 
     def ReadResource(self, request: Any, context: grpc.ServicerContext) -> Any:
-        def read() -> Any:
-            if request.type == _STACK_REFERENCE:
-                raise refuse("StackReference", USE_THE_CLI)
-            return self._registrar.read(request)
-
-        return self._answer(context, read)
+        return self._answer(context, lambda: self._registrar.read(request))
 
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
         return self._answer(context, lambda: self._invoke(request), fatal=False)

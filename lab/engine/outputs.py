@@ -1,11 +1,13 @@
 """The stack's outputs as text or JSON."""
 
 import json
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
 
 from lab.engine import urns
+from lab.engine.resources import Resource
 from lab.engine.state import State
 from lab.engine.values import Properties, Value, is_secret, reveal
 
@@ -14,7 +16,12 @@ _MASK = "[secret]"
 
 def of_stack(state: State) -> Properties:
     """The outputs of the stack; empty when it has none."""
-    for resource in state.resources():
+    return of_resources(state.resources())
+
+
+def of_resources(resources: Iterable[Resource]) -> Properties:
+    """The outputs of the stack whose resources these are."""
+    for resource in resources:
         if resource.type == urns.STACK_TYPE and not resource.delete:
             return resource.outputs
     return {}

@@ -40,7 +40,7 @@ class State:
 
     def __init__(self, files: StackFiles, crypter: Crypter, dry: bool) -> None:
         """Load the state, a killed run's journal included. ``dry``: nothing is ever written."""
-        self._files, self._crypter, self._dry = files, crypter, dry
+        self.files, self.crypter, self._dry = files, crypter, dry
         deployment, self.recovered = journal.load(files)
         deployment = deployment or {}
         if deployment.get("snippets") or deployment.get("extensions"):
@@ -89,7 +89,7 @@ class State:
         """
         if self._dry:
             return
-        backend.keep_backup(self._files)
+        backend.keep_backup(self.files)
         if not clear_pending_creates:
             for operation in self.interrupted:
                 if operation.kind == "creating":
@@ -151,9 +151,9 @@ class State:
             current = self.resources()
             documents = normalize([self._json(r) for r in current])
             verify(documents)
-            content = backend.encode_checkpoint(self._files, self._deployment(documents))
+            content = backend.encode_checkpoint(self.files, self._deployment(documents))
             self._journal.start_over(backend.fingerprint(content), len(self.fresh))
-            backend.write_private(self._files.checkpoint, content)
+            backend.write_private(self.files.checkpoint, content)
             self._journal.settle()
             self._renumber(current)
             self._written_at = time.monotonic()
@@ -199,7 +199,7 @@ class State:
         self._next_number = len(current) + len(self._operations)
 
     def _json(self, resource: Resource) -> dict[str, Any]:
-        return resources.to_json(resource, self._crypter)
+        return resources.to_json(resource, self.crypter)
 
     def _operation_json(self, operation: Operation) -> dict[str, Any]:
         return {"resource": self._json(operation.resource), "type": operation.kind}
@@ -214,7 +214,7 @@ class State:
             "manifest": manifest,
             "secrets_providers": {
                 "type": "passphrase",
-                "state": {"salt": self._crypter.salt_line},
+                "state": {"salt": self.crypter.salt_line},
             },
             "resources": documents,
         }

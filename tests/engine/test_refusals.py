@@ -8,7 +8,7 @@ import yaml
 from tests.engine.workspace import Workspace
 
 REFUSED_PROGRAMS = {
-    "a StackReference": ('pulumi.StackReference("organization/other/dev")', "StackReference"),
+    "a stash": ('pulumi.CustomResource("pulumi:index:Stash", "s", {"input": 1})', "Stash"),
     "a remote component": (
         'pulumi.ComponentResource("pyp:index:Remote", "r", {}, None, remote=True)',
         "Construct",
