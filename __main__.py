@@ -3,12 +3,14 @@
 import pulumi
 
 from components.cluster import K3sCluster
+from stacks import memory
 from stacks.outputs import export
 from stacks.settings import load, secrets
 from workloads.install import install
 
 config = pulumi.Config("k3s")
 settings = load(config)
+memory.check(settings)
 cluster = K3sCluster(
     pulumi.get_stack(),
     settings=settings,

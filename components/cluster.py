@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pulumi
 from pulumi_tls import PrivateKey, get_public_key_output
 
-from components import firewall
+from components import firewall, replacing
 from components.addons.install import install
 from components.cluster_settings import ClusterSettings, problems
 from components.k3s import first_boot
@@ -63,7 +63,7 @@ class K3sCluster(pulumi.ComponentResource):
         super().__init__("k3s:cluster:K3sCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
 
-        shared = _shared(name, settings, _operator(name, operator_key, child))
+        shared = _shared(name, settings, _operator(name, operator_key, child), child)
         platforms = _platforms(shared, settings, child)
         for platform in platforms.values():
             platform.network()
@@ -78,6 +78,7 @@ class K3sCluster(pulumi.ComponentResource):
             groups=settings.groups,
             machines=machines,
             endpoint=endpoint,
+            bootstrap_server=settings.bootstrap_server,
             spans=shared.spans,
             after=[*endpoint.resources, *admitted],
             features=settings.addons.features(),
@@ -132,7 +133,9 @@ def _operator(
     return OperatorKey(private=private, public=pulumi.Output.unsecret(known.public_key_openssh))
 
 
-def _shared(name: str, settings: ClusterSettings, operator: OperatorKey) -> Shared:
+def _shared(
+    name: str, settings: ClusterSettings, operator: OperatorKey, opts: pulumi.ResourceOptions
+) -> Shared:
     topology = settings.nodes(name)
     facts = settings.firewall_facts(name)
     return Shared(
@@ -141,6 +144,7 @@ def _shared(name: str, settings: ClusterSettings, operator: OperatorKey) -> Shar
         network=settings.network,
         operator=operator,
         nodes=topology,
+        generations=replacing.generations(topology, settings.replace, opts),
         spans=facts.spans,
         rows=firewall.rows(facts),
         first_boot=first_boot.scripts(settings.k3s),

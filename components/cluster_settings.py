@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from pydantic import Field
 
 from components import access as access_rules
-from components import firewall, topology
+from components import firewall, replacing, topology
 from components import groups as node_groups
 from components import network as network_rules
 from components.access import AccessSettings
@@ -53,6 +53,16 @@ class ClusterSettings(Settings):
         default_factory=Addons,
         description="what is installed after k3s, such as {metallb: {pools: …}}",
     )
+    replace: tuple[str, ...] = Field(
+        default=(),
+        description="names of nodes whose machines are made anew, once each time a name comes, "
+        "such as [dev-server-1]; of several servers one at a time",
+    )
+    bootstrap_server: str | None = Field(
+        default=None,
+        description="name of the server that a new cluster starts from, such as dev-server-2; "
+        "unset, the first one",
+    )
     protect: bool = Field(
         default=False,
         description="true: raw disks, fixed addresses and balancer are never deleted",
@@ -94,6 +104,8 @@ class Draft:
 
     platform: PlatformName | None = None
     groups: Mapping[str, NodeGroup] | None = None
+    replace: tuple[str, ...] | None = None
+    bootstrap_server: str | None = None
     k3s: K3sSettings | None = None
     access: AccessSettings | None = None
     network: NetworkSettings | None = None
@@ -122,6 +134,9 @@ def problems(
     found: list[Problem] = []
     if draft.groups is not None:
         found += node_groups.problems(name, draft.groups)
+    if nodes:
+        found += replacing.problems(nodes, draft.replace or ())
+        found += replacing.bootstrap_problems(nodes, draft.bootstrap_server)
     if (k3s := _k3s(draft)) is not None:
         found += k3s_settings.problems(k3s, nodes, ipv4_only=_ipv4_only(draft, used))
     found += k3s_options.problems(k3s, draft.groups or {})

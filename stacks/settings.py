@@ -135,11 +135,12 @@ def _take_out(values: Any, path: tuple[int | str, ...]) -> None:
 def _part(key: str, values: Mapping[str, Any]) -> Any:
     """One part of the settings, None where it cannot be read by itself."""
     field = StackSettings.model_fields[key]
-    if key not in values:
+    written = field.alias or key
+    if written not in values:
         return None if field.is_required() else field.get_default(call_default_factory=True)
     try:
         annotation: Any = field.annotation
-        return TypeAdapter(annotation).validate_python(values[key])
+        return TypeAdapter(annotation).validate_python(values[written])
     except ValidationError:
         return None
 

@@ -18,7 +18,9 @@ from components.platforms.platform import Endpoint
 
 
 class K3s(pulumi.ComponentResource):
-    """A k3s cluster on machines that answer over SSH. The first server listed starts it.
+    """A k3s cluster on machines that answer over SSH.
+
+    `bootstrap_server` names the server that starts it, the first one listed unless it is given.
 
     `spans` says that the machines are on several networks; `after` is what must be there before
     they can reach each other. `features` are what add-ons need of every machine, `labels` what they
@@ -41,6 +43,7 @@ class K3s(pulumi.ComponentResource):
         groups: Mapping[str, NodeGroup],
         machines: Sequence[Machine],
         endpoint: Endpoint,
+        bootstrap_server: str | None = None,
         spans: bool = False,
         after: Sequence[pulumi.Resource] = (),
         features: Sequence[Feature] = (),
@@ -54,7 +57,7 @@ class K3s(pulumi.ComponentResource):
         self._addons_labels = labels or {}
         self._servers = [machine for machine in machines if machine.role == "server"]
         self._child = pulumi.ResourceOptions(parent=self)
-        first = self._servers[0]
+        first = next((s for s in self._servers if s.name == bootstrap_server), self._servers[0])
 
         self._tokens = tokens.make(name, self._child)
         backend = settings.backend(spans=spans)

@@ -1,7 +1,7 @@
 """The calls that every platform answers; nothing else of it is known elsewhere."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import pulumi
@@ -31,6 +31,7 @@ class Shared:
     """What all platforms of one cluster are told.
 
     `nodes` are all nodes of the cluster, `spans` says that they are on several networks.
+    `generations` are what a node's machine is made anew with, as `replacement_trigger`, by name.
     `rows` is the cluster's firewall. `first_boot` is a script for each architecture, run by a fresh
     machine as root while it boots. `protect` keeps what holds data or addresses from deletion.
     `cloud_parts` will run in the cluster, on servers, and speak to the cloud.
@@ -44,6 +45,7 @@ class Shared:
     spans: bool
     rows: Sequence[Row]
     first_boot: Mapping[str, str]
+    generations: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
     protect: bool = False
     cloud_parts: frozenset[CloudPart] = frozenset()
 

@@ -7,13 +7,18 @@ from tests.unit.recorder import OPERATOR_KEY, Recording, record
 from tests.unit.stackfiles import ROOT, config_of
 
 
-def run_dev(overrides: Mapping[str, object] | None = None) -> Recording:
-    """`__main__.py` with the settings of `Pulumi.dev.yaml`, some of them other."""
+def run_dev(
+    overrides: Mapping[str, object] | None = None, last: Mapping[str, object] | None = None
+) -> Recording:
+    """`__main__.py` with the settings of `Pulumi.dev.yaml`, some of them other.
+
+    `last` are the outputs of an earlier `up`.
+    """
 
     def program() -> None:
         runpy.run_path(str(ROOT / "__main__.py"))
 
-    return record(program, config_of("dev", overrides))
+    return record(program, config_of("dev", overrides), last=last)
 
 
 def run_stack(stack: str, overrides: Mapping[str, object] | None = None) -> Recording:

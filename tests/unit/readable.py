@@ -28,6 +28,7 @@ def shown(resource: Registration) -> dict[str, Any]:
         "protect": request.protect,
         "ignoreChanges": list(request.ignoreChanges),
         "replaceOnChanges": list(request.replaceOnChanges),
+        "replacementTrigger": _trigger(request),
         "deleteBeforeReplace": request.deleteBeforeReplace,
         "deletedWith": _last(request.deletedWith),
         "retainOnDelete": request.retainOnDelete,
@@ -112,6 +113,11 @@ def _scripts() -> tuple[tuple[str, str], ...]:
     files = sorted((ROOT / "components").rglob("*.sh"))
     texts = [(str(file.relative_to(ROOT / "components")), file.read_text()) for file in files]
     return tuple(sorted(texts, key=lambda item: -len(item[1])))
+
+
+def _trigger(request: Any) -> str:
+    """What it is made anew with, when that changes."""
+    return str(request.replacement_trigger.string_value)
 
 
 def _timeouts(timeouts: Any) -> dict[str, str]:

@@ -79,8 +79,8 @@ class Recording:
 
 
 class _Monitor(pulumi_mocks.MockMonitor):
-    def __init__(self, recording: Recording) -> None:
-        super().__init__(_Provider())
+    def __init__(self, recording: Recording, provider: "_Provider") -> None:
+        super().__init__(provider)
         self._recording = recording
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
@@ -119,7 +119,13 @@ class _Monitor(pulumi_mocks.MockMonitor):
 
 
 class _Provider(pulumi_mocks.Mocks):
-    """Answers with what the providers would, in the same secrecy."""
+    """Answers with what the providers would, in the same secrecy.
+
+    `last` are the outputs that the stack's last `up` left.
+    """
+
+    def __init__(self, last: Mapping[str, Any]) -> None:
+        self.last = last
 
     def new_resource(self, args: pulumi_mocks.MockResourceArgs) -> tuple[str | None, dict]:
         outputs = dict(args.inputs)
@@ -128,6 +134,8 @@ class _Provider(pulumi_mocks.Mocks):
             outputs["stdout"] = pulumi.Output.secret(_stdout(args.name))
         elif args.typ == "random:index/randomPassword:RandomPassword":
             outputs["result"] = pulumi.Output.secret(f"{args.name}-made-by-the-stack")
+        elif args.typ == "random:index/randomId:RandomId":
+            outputs["hex"] = f"{args.name}-hex"
         elif args.typ == "tls:index/privateKey:PrivateKey":
             outputs["privateKeyOpenssh"] = pulumi.Output.secret(f"PRIVATE {args.name}")
             outputs["publicKeyOpenssh"] = f"ssh-ed25519 {args.name}\n"
@@ -140,12 +148,20 @@ class _Provider(pulumi_mocks.Mocks):
     def call(self, args: pulumi_mocks.MockCallArgs) -> dict:
         if args.token == "tls:index/getPublicKey:getPublicKey":
             return {"publicKeyOpenssh": "ssh-ed25519 given\n"}
+        if args.token == "pulumi:pulumi:readStackOutputs":
+            return {"name": args.args["name"], "outputs": dict(self.last), "secretOutputNames": []}
         raise AssertionError(f"the program called {args.token}")
 
 
-def record(program: Callable[[], None], config: Mapping[str, str], stack: str = "dev") -> Recording:
-    """Run the program to its end; raises what it raises."""
+def record(
+    program: Callable[[], None],
+    config: Mapping[str, str],
+    stack: str = "dev",
+    last: Mapping[str, Any] | None = None,
+) -> Recording:
+    """Run the program to its end; raises what it raises. `last` are outputs of an earlier `up`."""
     recording = Recording()
+    provider = _Provider(last or {})
     pulumi.runtime.set_all_config(
         dict(config), [key for key in (OPERATOR_KEY, SECRETS) if key in config]
     )
@@ -154,7 +170,12 @@ def record(program: Callable[[], None], config: Mapping[str, str], stack: str = 
     pulumi.runtime.settings.SETTINGS.outputs.clear()
     pulumi.runtime.settings.SETTINGS.rpc_manager.clear()
     pulumi_mocks.set_mocks(
-        _Provider(), project="k3s", stack=stack, preview=False, monitor=_Monitor(recording)
+        provider,
+        project="k3s",
+        organization="organization",
+        stack=stack,
+        preview=False,
+        monitor=_Monitor(recording, provider),
     )
     pulumi.runtime.settings.set_root_resource(None)  # run_in_stack makes its own
 

@@ -184,6 +184,7 @@ def test_adding_an_agent_registers_its_own_resources_only(dev: Recording) -> Non
     assert new == {
         "dev-agent-3",
         *(f"dev-agent-3-{x}" for x in ("host-key", "prepare", "install", "registration")),
+        *(f"dev-agent-3-{x}" for x in ("request", "generation")),
     }
     for name in dev.resources:
         assert more.resources[name].inputs == dev.resources[name].inputs, name

@@ -219,7 +219,8 @@ def test_another_host_key_is_another_machine(own: Recording) -> None:
     assert identity.inputs["keepers"] == {"hostKey": host_key(2)}
     assert identity.request.deleteBeforeReplace
     for step in ("prepare", "install", "registration"):
-        assert own.resources[f"hybrid-agent-barn-{step}"].inputs["triggers"] == [host_key(2)]
+        triggers = own.resources[f"hybrid-agent-barn-{step}"].inputs["triggers"]
+        assert triggers == [identity.outputs["hex"]]
     registration = own.resources["hybrid-agent-barn-registration"]
     assert registration.request.deletedWith.endswith("::hybrid-server-shed-identity")
 
@@ -228,8 +229,20 @@ def test_a_host_that_comes_changes_only_its_neighbours_tables(own: Recording) ->
     alone = run_stack("hybrid", OWN)
     new = own.resources.keys() - alone.resources.keys()
     assert {name for name in new if own.resources[name].type.startswith("command:")} == {
-        f"hybrid-agent-barn-{step}" for step in ("host", "prepare", "install", "registration")
+        f"hybrid-agent-barn-{step}"
+        for step in ("clean", "host", "prepare", "install", "registration")
     }
+
+
+def test_a_host_is_cleaned_when_that_is_newly_asked_and_before_anything_else_is_done_on_it(
+    own: Recording,
+) -> None:
+    clean = own.resources["hybrid-agent-barn-clean"]
+    assert {"create", "delete", "triggers"} & clean.inputs.keys() == set()
+    assert clean.inputs["update"].endswith("-- update clean:hybrid-agent-barn")
+    assert "hybrid-agent-barn-identity" in clean.dependencies
+    for step in ("host", "prepare", "install"):
+        assert "hybrid-agent-barn-clean" in own.resources[f"hybrid-agent-barn-{step}"].dependencies
 
 
 PORCH = {"address": "203.0.113.40", "privateAddress": "10.9.0.4", "hostKey": host_key(4)}

@@ -59,7 +59,10 @@ def launch(site: Site, name: str, plan: Plan, *, after: Sequence[pulumi.Resource
         user_data=_user_data(site, name, plan),
         tags=site.tags(name, plan.role),
         opts=site.with_options(
-            depends_on=list(after), delete_before_replace=True, ignore_changes=_IGNORED
+            depends_on=list(after),
+            delete_before_replace=True,
+            ignore_changes=_IGNORED,
+            replacement_trigger=site.shared.generations.get(name),
         ),
     )
 

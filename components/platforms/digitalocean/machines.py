@@ -104,6 +104,7 @@ def _droplet(
             # Its volumes and its reserved IP are taken until the old one is gone.
             delete_before_replace=True,
             ignore_changes=["image", "userData", "sshKeys"],
+            replacement_trigger=making.shared.generations.get(name),
             depends_on=[network.ssh],
         ),
     )

@@ -42,7 +42,7 @@ def admit(
     for host in _all(hosts, front):
         rules = _rules(host, machines, shared, front)
         admitted = [(rule, _sources(rule, host, machines, front)) for rule in rules]
-        made[host.name] = _command(host, shared.cluster, admitted, opts)
+        made[host.name] = _command(host, shared, admitted, opts)
     if front is None or front.balancer is None:
         return list(made.values())
     # Its host's ports are closed to others before it listens, and open again after it has gone.
@@ -108,14 +108,14 @@ def _private(machine: Machine) -> list[pulumi.Output[str]]:
 
 def _command(
     host: Machine | BalancerHost,
-    cluster: str,
+    shared: Shared,
     admitted: Sequence[tuple[Rule, Sequence[pulumi.Input[str]]]],
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
     """No triggers: they would replace it, and its `delete` would look for the host that was there
     before, with its old key. A host that was made anew has another connection, which is enough for
     `create` to run again."""
-    name = f"k3s-{cluster}"
+    name = f"k3s-{shared.cluster}"
     known = pulumi.Output.all(*(pulumi.Output.all(*sources) for _, sources in admitted))
     text = known.apply(
         lambda found: nftables.table(
@@ -133,16 +133,25 @@ def _command(
             SCRIPTS,
             {
                 "NODE": host.name,
-                "CLUSTER": cluster,
+                "CLUSTER": shared.cluster,
                 "TABLE": name,
                 "RULES": text,
                 "STORE": STORE,
+                "GENERATION": _generation(host, shared),
             },
         ),
         logging=remote.Logging.STDERR,
         add_previous_output_in_env=False,
         opts=opts,
     )
+
+
+def _generation(host: Machine | BalancerHost, shared: Shared) -> pulumi.Input[str]:
+    """What it was last made anew with; known when its old self has gone, which comes first."""
+    if not isinstance(host, Machine) or host.name not in shared.generations:
+        return ""
+    known = pulumi.Output.all(shared.generations[host.name], host.id)
+    return known.apply(lambda values: str(values[0]))
 
 
 def _line(action: str, host: Machine | BalancerHost) -> str:

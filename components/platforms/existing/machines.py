@@ -2,17 +2,25 @@
 
 import ipaddress
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
+from pulumi_command import remote
 from pulumi_random import RandomId
 
+from components import scripts
 from components.groups import NodeGroup
+from components.k3s.release import STORE
 from components.platforms.existing.hosts import Address, Host, JumpHost
 from components.platforms.existing.settings import ExistingSettings
 from components.platforms.machine import Addresses, Machine, Ssh
 from components.platforms.platform import OperatorKey, Shared
 
 _HOST_KEY = "hostKey"
+_FOLDER = Path(__file__).parent / "scripts"
+_CLEAN = [_FOLDER / f"{name}.sh" for name in ("claim", "uninstall", "clean")]
+# k3s's own uninstaller, which ends all pods first.
+_SECONDS = 300
 # https://kubernetes.io/docs/reference/labels-annotations-taints/#topologykubernetesiozone
 _ZONE = "topology.kubernetes.io/zone"
 
@@ -20,25 +28,53 @@ _ZONE = "topology.kubernetes.io/zone"
 class ExistingHost(pulumi.ComponentResource):
     """A host of the inventory. Nothing makes or deletes it: it stands for the host in the state.
 
-    `identity` is made anew when the host has another host key, as a machine on a cloud is: what was
-    done on the host before goes first, so that a node's old self has left when the new one joins.
+    `identity` is made anew when the host has another host key, as a machine on a cloud is, and with
+    another `generation`: what was done on the host before goes first, so that a node's old self has
+    left when the new one joins.
     """
 
     identity: RandomId
 
-    def __init__(self, name: str, host: Host, opts: pulumi.ResourceOptions) -> None:
+    def __init__(
+        self,
+        name: str,
+        host: Host,
+        opts: pulumi.ResourceOptions,
+        generation: pulumi.Output[str] | None = None,
+    ) -> None:
         super().__init__("k3s:platforms:ExistingHost", name, None, opts)
         self.identity = RandomId(
             f"{name}-identity",
             byte_length=8,
             keepers={_HOST_KEY: _key_of(host)},
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            opts=pulumi.ResourceOptions(
+                parent=self, delete_before_replace=True, replacement_trigger=generation
+            ),
         )
         self.register_outputs({"address": host.address, "hostKey": _key_of(host)})
 
-    def host_key(self) -> pulumi.Output[str]:
-        """The key of the host that this is; another machine in its place has another one."""
-        return self.identity.keepers.apply(lambda kept: (kept or {})[_HOST_KEY])
+    def cleaned(
+        self, name: str, host: Host, ssh: Ssh, shared: Shared, generation: pulumi.Input[str]
+    ) -> remote.Command:
+        """What takes k3s off the host when `generation` is another; nothing runs until then."""
+        return remote.Command(
+            f"{name}-clean",
+            connection=ssh.connection(),
+            update=scripts.command("update", f"clean:{name}", user=host.user, seconds=_SECONDS),
+            stdin=scripts.standard_input(
+                _CLEAN,
+                {
+                    "NODE": name,
+                    "CLUSTER": shared.cluster,
+                    "STORE": STORE,
+                    "GENERATION": generation,
+                },
+            ),
+            logging=remote.Logging.STDERR,
+            add_previous_output_in_env=False,
+            # The node's old self has left the cluster when that goes.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.identity]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +126,10 @@ def _machine(
     shared: Shared,
     opts: pulumi.ResourceOptions,
 ) -> Machine:
-    made = ExistingHost(name, host, opts)
+    generation = shared.generations.get(name)
+    made = ExistingHost(name, host, opts, generation)
+    ssh = _ssh(host, shared.operator, jump=host.jump)
+    cleaned = made.cleaned(name, host, ssh, shared, generation or "")
     return Machine(
         name=name,
         group=group_name,
@@ -98,8 +137,9 @@ def _machine(
         arch=host.arch,
         private=_addresses(host.internal()),
         public=_addresses(host.external()),
-        ssh=_ssh(host, shared.operator, jump=host.jump),
-        id=made.host_key(),
+        ssh=ssh,
+        # Known when the host is as new: whatever is done on it waits for that.
+        id=pulumi.Output.all(made.identity.hex, cleaned.id).apply(lambda known: str(known[0])),
         resource=made.identity,
         network=network,
         disks=[pulumi.Output.from_input(disk) for disk in host.disks],

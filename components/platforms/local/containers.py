@@ -49,24 +49,24 @@ def container(
             "NODE": name,
             "NODE_HOSTNAME": name,
             "NETWORK": network_name(cluster),
-            "IMAGE": settings.image,
             "PRIVATE_IP": private,
             "PUBLIC_IP": public,
-            "MEMORY": settings.memory or "",
             "HOST_KEY": host_key.private_key_openssh,
             "HOST_KEY_PUB": host_key.public_key_openssh,
+        },
+        triggers=[network_name(cluster), private, public, host_key.public_key_openssh],
+        # As on a cloud: another image would otherwise make all machines anew at once.
+        born_with={
+            "IMAGE": settings.image,
+            "MEMORY": settings.memory or "",
             "AUTHORIZED_KEYS": authorized,
         },
-        triggers=[
-            network_name(cluster),
-            settings.image,
-            private,
-            public,
-            settings.memory or "",
-            host_key.public_key_openssh,
-            authorized,
-        ],
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(after))),
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                depends_on=list(after), replacement_trigger=shared.generations.get(name)
+            ),
+        ),
     )
     # Secret only for what stood on the script's standard input: a container's id is not.
     known = pulumi.Output.unsecret(made.stdout)

@@ -20,7 +20,8 @@ class LocalSettings(Settings):
     """Containers on this machine. The two networks stand for a VPC and the internet side."""
 
     image: str = Field(
-        default="localhost/k3s-node:latest", description="image of a node, systemd and sshd in it"
+        default="localhost/k3s-node:latest",
+        description="image of a node, systemd and sshd in it; machines that stand keep theirs",
     )
     private_cidr: ipaddress.IPv4Network = Field(
         default=ipaddress.IPv4Network("10.120.0.0/16"),
@@ -33,7 +34,8 @@ class LocalSettings(Settings):
     memory: str | None = Field(
         default=None,
         pattern=r"^\d+[mg]$",
-        description="memory of a node, such as 2g or 1500m; unset, all that this machine has",
+        description="memory of a node, such as 2g or 1500m; unset, all that this machine has; "
+        "machines that stand keep theirs",
     )
 
 

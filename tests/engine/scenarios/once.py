@@ -3,7 +3,6 @@
 The way of components/replacing.py, failures in between included.
 """
 
-import pulumi
 from pulumi import ResourceOptions as Options
 from pulumi_random import RandomId
 from things import VARIANT, Thing

@@ -1,12 +1,13 @@
 # shellcheck shell=sh disable=SC2154
 # What the scripts of this folder share, and whose this host is. They arrive in one text on standard
-# input, after assignments of NODE (name of the node), CLUSTER, TABLE, RULES and
-# STORE (the folder of the release's files).
+# input, after assignments of NODE (name of the node), CLUSTER, TABLE, RULES,
+# STORE (the folder of the release's files) and GENERATION (what the host is made anew with).
 set -eu
 umask 077
 
 FOLDER=/etc/k3s-pulumi
 CLAIM=$FOLDER/node
+NOTED=$FOLDER/generation
 
 # Where nft and modprobe are, which a user's PATH may not have.
 PATH=$PATH:/usr/sbin:/sbin
@@ -21,6 +22,14 @@ fail() {
 
 # The name of the node that this host is, and of its cluster; nothing on a host that is nobody's.
 claimed() { cat "$CLAIM" 2>/dev/null || true; }
+
+# As which generation it was last made the cluster's.
+generation() { cat "$NOTED" 2>/dev/null || true; }
+
+note_generation() {
+    printf '%s\n' "$GENERATION" >"$NOTED.new"
+    mv -f "$NOTED.new" "$NOTED"
+}
 
 is_ours() { [ "$(claimed)" = "$CLUSTER $NODE" ]; }
 
@@ -43,6 +52,6 @@ claim() {
 }
 
 release() {
-    rm -f "$CLAIM"
+    rm -f "$CLAIM" "$NOTED"
     if [ -d "$FOLDER" ]; then rmdir --ignore-fail-on-non-empty "$FOLDER"; fi
 }

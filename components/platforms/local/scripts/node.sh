@@ -39,9 +39,6 @@ state() {
 
 create() {
     check_podman
-    rootful_podman image exists "$IMAGE" ||
-        fail "$IMAGE: Podman does not have this image — nodes are made from it —" \
-            "build it (python -m lab.nodes.build prints its name), or name one that is there"
     case $(state) in
         absent) make ;;
         running) check_mine ;;
@@ -81,6 +78,9 @@ check_mine() {
 }
 
 make() {
+    rootful_podman image exists "$IMAGE" ||
+        fail "$IMAGE: Podman does not have this image — nodes are made from it —" \
+            "build it (python -m lab.nodes.build prints its name), or name one that is there"
     remove_volumes
     for name in $(volumes | cut -d ' ' -f 1); do
         rootful_podman volume create --label "$OWNER_LABEL=$NETWORK" "$name" >/dev/null
