@@ -56,7 +56,7 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out tests of the real addresses without a network, and skips what cannot run here."""
+    """Leaves out what nobody asked for or what no network is there for; skips what cannot run."""
     cannot = _cannot()
     for item in items:
         for marker, why in cannot.items():
@@ -66,7 +66,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     without = {item: why for item in items if (why := _left_out(item, asked_for))}
     for item, why in without.items() if asked_for else ():
         item.add_marker(pytest.mark.skip(reason=why))
-    if without and not asked_for:
+    if asked_for:
+        without = {}
+    if "long" not in config.option.markexpr:
+        without |= {item: _LONG for item in items if item.get_closest_marker("long")}
+    if without:
         config.hook.pytest_deselected(items=list(without))
         items[:] = [item for item in items if item not in without]
         config.stash[_DESELECTED] = Counter(without.values())
@@ -77,9 +81,11 @@ def pytest_terminal_summary(
 ) -> None:
     """Says what the closing line only counts."""
     for why, count in config.stash.get(_DESELECTED, Counter()).items():
-        terminalreporter.write_line(f"{count} tests of the real addresses left out: {why}")
+        what = "long tests" if why == _LONG else "tests of the real addresses"
+        terminalreporter.write_line(f"{count} {what} left out: {why}")
 
 
+_LONG = 'only run by make test ARGS="-m long"'
 _DESELECTED = pytest.StashKey[Counter[str]]()
 
 
