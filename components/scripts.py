@@ -40,3 +40,8 @@ def command(action: str, subject: str, *, user: str, seconds: int) -> str:
     """
     as_root = "" if user == "root" else "sudo -n "
     return f"{as_root}timeout -k 10 {seconds} sh -s -- {action} {shlex.quote(subject)}"
+
+
+def turn(seconds: int) -> dict[str, str]:
+    """What turn.sh needs of a script that is bounded by `seconds`: it has half of them to wait."""
+    return {"TURN_SECONDS": str(seconds // 2)}

@@ -59,14 +59,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leaves out what nobody asked for or what no network is there for; skips what cannot run."""
     cannot = _cannot()
     for item in items:
-        for marker, why in cannot.items():
+        for marker, reason in cannot.items():
             if item.get_closest_marker(marker):
-                item.add_marker(pytest.mark.skip(reason=why))
+                item.add_marker(pytest.mark.skip(reason=reason))
     asked_for = "network" in config.option.markexpr
     without = {item: why for item in items if (why := _left_out(item, asked_for))}
-    for item, why in without.items() if asked_for else ():
-        item.add_marker(pytest.mark.skip(reason=why))
     if asked_for:
+        for item, why in without.items():
+            item.add_marker(pytest.mark.skip(reason=why))
         without = {}
     if "long" not in config.option.markexpr:
         without |= {item: _LONG for item in items if item.get_closest_marker("long")}

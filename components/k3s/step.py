@@ -12,6 +12,8 @@ from components import scripts
 from components.platforms.machine import Ssh
 
 _SCRIPTS = Path(__file__).parent / "scripts"
+# One script of a step at a time, whatever a run that was killed has left behind.
+TURN = _SCRIPTS / "turn.sh"
 
 
 class Reached(Protocol):
@@ -57,10 +59,12 @@ class Step:
             delete=self._command(machine, "delete", subject) if self.removable else None,
             stdin=scripts.standard_input(
                 [
-                    *(_SCRIPTS / f"{part}.sh" for part in ("lib", *self.parts)),
+                    _SCRIPTS / "lib.sh",
+                    TURN,
+                    *(_SCRIPTS / f"{part}.sh" for part in self.parts),
                     *(self.folder / f"{part}.sh" for part in (*self.own, self.name)),
                 ],
-                {"NODE": subject, "STEP": self.name, **variables},
+                {"NODE": subject, "STEP": self.name, **scripts.turn(self.seconds), **variables},
             ),
             triggers=list(triggers) or None,
             # The step's progress goes to standard error, its result to standard output.

@@ -14,8 +14,8 @@ from tests import host
 from tests.e2e.kubernetes import Kubectl, is_ready
 from tests.e2e.workspace import Workspace
 from tests.kills import strikes
-from tests.kills.places import Boundary, Place, Script, boundaries, script_kind
-from tests.kills.plan import Command, Moment
+from tests.kills.places import Boundary, Command, Place, Script, boundaries, script_kind
+from tests.kills.plan import Moment
 from tests.kills.watch import Watch, running_scripts
 from tools import checkpoints
 from tools.copies import environment
@@ -49,15 +49,15 @@ class Change:
 
 
 def _of(change: Callable[[Wanted], Wanted | None]) -> Callable[[Wanted | None], Wanted | None]:
-    return lambda wanted: wanted and change(wanted)
+    return lambda wanted: None if wanted is None else change(wanted)
 
 
 COMMANDS: Mapping[Command, Change] = {
     "born": Change("up", lambda wanted: wanted or Wanted()),
     "change": Change("up", _of(lambda w: replace(w, option=not w.option))),
     "upgrade": Change("up", _of(lambda w: replace(w, newer=True))),
-    "grow": Change("up", _of(lambda w: replace(w, agents=2))),
-    "shrink": Change("up", _of(lambda w: replace(w, agents=1))),
+    "grow": Change("up", _of(lambda w: replace(w, agents=1))),
+    "shrink": Change("up", _of(lambda w: replace(w, agents=0))),
     "destroy": Change("destroy", lambda _: None),
 }
 
@@ -104,11 +104,9 @@ class Course:
 
     def configure(self, wanted: Wanted) -> None:
         folder = self._releases[wanted.newer]
+        agents = {"agent": {"role": "agent", "count": wanted.agents}} if wanted.agents else {}
         self.workspace.configure(
-            groups={
-                "server": {"role": "server", "count": 1},
-                "agent": {"role": "agent", "count": wanted.agents},
-            },
+            groups={"server": {"role": "server", "count": 1}, **agents},
             k3s={
                 "version": folder.name,
                 "artifacts": {"from": "folder", "folder": str(folder)},

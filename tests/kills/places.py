@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-Where = Literal["begin", "end", "inside"]
+Where = Literal["begin", "end"]
+Command = Literal["born", "change", "upgrade", "grow", "shrink", "destroy"]
 
 # What the engines print of a step, a line at its begin and one at its end.
 _LAB = re.compile(
@@ -56,7 +57,7 @@ class Place:
     `seconds`: what a script took when nobody struck it.
     """
 
-    command: str
+    command: Command
     kind: str
     at: Boundary | Script
     on_node: bool
@@ -77,7 +78,7 @@ def boundary(line: str) -> tuple[str, Boundary] | None:
     return None
 
 
-def boundaries(command: str, lines: Iterable[str], owners: Sequence[str]) -> Iterator[Place]:
+def boundaries(command: Command, lines: Iterable[str], owners: Sequence[str]) -> Iterator[Place]:
     """Boundaries of all that runs a script or copies a file; `owners` as for `kind_of`."""
     for type_, at in filter(None, map(boundary, lines)):
         if type_.startswith("command:"):

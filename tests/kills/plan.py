@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
 
-from tests.kills.places import Place, Script
+from tests.kills.places import Command, Place, Script
 
 Strike = Literal["engine", "program", "both", "node", "ssh"]
-Command = Literal["born", "change", "upgrade", "grow", "shrink", "destroy"]
 
 WORDS: Mapping[Strike, str] = {
     "engine": "the engine is killed",
@@ -19,6 +18,7 @@ WORDS: Mapping[Strike, str] = {
     "node": "the node is restarted",
     "ssh": "its SSH session is dropped",
 }
+_ON_A_CLUSTER: Sequence[Command] = ("change", "shrink", "grow", "upgrade")
 # One in so many is answered by the other command: a killed `up` by `destroy`, and vice versa.
 _OTHER = 5
 
@@ -81,17 +81,17 @@ def _strikes(place: Place) -> Sequence[Strike]:
 
 def in_circuits(moments: Sequence[Moment]) -> list[Moment]:
     """From nothing to nothing, again and again: each begins on what the one before has left."""
-    by_command: dict[str, list[Moment]] = defaultdict(list)
+    by_command: dict[Command, list[Moment]] = defaultdict(list)
     for moment in moments:
         by_command[moment.place.command].append(moment)
-    circuits = max(len(by_command[c]) for c in ("born", "upgrade", "destroy")) or 1
+    circuits = max(1, len(by_command["born"]), len(by_command["upgrade"]))
     ordered: list[Moment] = []
     for turn in range(circuits):
         part = {
             command: found[turn * len(found) // circuits : (turn + 1) * len(found) // circuits]
             for command, found in by_command.items()
         }
-        middle = zip_longest(*(part.get(c, []) for c in ("change", "grow", "shrink", "upgrade")))
+        middle = zip_longest(*(part.get(command, []) for command in _ON_A_CLUSTER))
         ordered += part.get("born", [])
         ordered += [moment for turns in middle for moment in turns if moment is not None]
         ordered += part.get("destroy", [])

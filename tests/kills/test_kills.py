@@ -21,15 +21,15 @@ from tests.e2e.conftest import SETTINGS, clear_away, working_in
 from tests.e2e.kubernetes import Kubectl
 from tests.e2e.workspace import Workspace
 from tests.kills.course import COMMANDS, STACK, Course, Wanted, part, seed
-from tests.kills.places import Place, load, save
-from tests.kills.plan import Command, Moment, plan
+from tests.kills.places import Command, Place, load, save
+from tests.kills.plan import Moment, plan
 from tools.paths import cache_folder
 
 pytestmark = [pytest.mark.nodes, pytest.mark.long, pytest.mark.timeout(4 * 3600)]
 
 _NEWER = "v1.35.5+lab"
 _CALLS = 2
-_COURSE: tuple[Command, ...] = ("born", "change", "upgrade", "grow", "shrink", "destroy")
+_COURSE: tuple[Command, ...] = ("born", "change", "upgrade", "shrink", "grow", "destroy")
 
 
 @pytest.fixture
@@ -151,10 +151,9 @@ def _way(wanted: Wanted | None, command: Command) -> list[Command]:
 
 
 def _summary(moments: list[Moment], failed: int) -> str:
-    strikes = Counter(moment.strike for moment in moments)
-    commands = Counter(moment.place.command for moment in moments)
+    counts = Counter(word for m in moments for word in (m.place.command, m.strike))
     kinds = len({moment.place.kind for moment in moments})
-    counted = ", ".join(f"{n} {what}" for what, n in {**commands, **strikes}.items())
+    counted = ", ".join(f"{number} {what}" for what, number in counts.items())
     return f"{len(moments)} moments, {kinds} kinds of place: {counted}; {failed} failed"
 
 

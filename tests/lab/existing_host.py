@@ -9,7 +9,7 @@ from components.k3s.release import STORE
 from components.platforms.existing import nftables
 from components.platforms.existing.admit import SCRIPTS
 from components.platforms.existing.nftables import Admission
-from components.scripts import command, compose
+from components.scripts import command, compose, turn
 from lab.engine.values import Properties
 from tests.lab.node_stack import NodeStack
 from tests.lab.plugin_host import Plugin
@@ -43,6 +43,7 @@ class ExistingNode:
         """Inputs of the command that makes the host the cluster's."""
         text = nftables.table(TABLE, admissions, ssh_port=22)
         variables = {"NODE": node, "CLUSTER": "lab", "TABLE": TABLE, "RULES": text, "STORE": STORE}
+        variables |= {"STEP": "host", **turn(60)}
         return {
             "connection": self.connection(),
             "create": command("create", f"host:{node}", user="root", seconds=60),

@@ -8,6 +8,7 @@ from pulumi_command import remote
 
 from components import scripts
 from components.k3s.release import STORE
+from components.k3s.step import TURN
 from components.platforms import haproxy, plan
 from components.platforms.existing import nftables
 from components.platforms.existing.endpoint import Front
@@ -18,7 +19,11 @@ from components.platforms.plan import Balancer, Group, Outside, Peer, Rule, Targ
 from components.platforms.platform import Shared
 
 _FOLDER = Path(__file__).parent / "scripts"
-SCRIPTS = [_FOLDER / f"{name}.sh" for name in ("claim", "firewall", "uninstall", "host")]
+SCRIPTS = [
+    _FOLDER / "claim.sh",
+    TURN,
+    *(_FOLDER / f"{name}.sh" for name in ("firewall", "uninstall", "host")),
+]
 # When the host is let go of, k3s's own uninstaller runs: it ends all pods first.
 _SECONDS = 300
 _GROUPS: dict[str, Target] = {"server": "servers", "agent": "agents"}
@@ -133,6 +138,8 @@ def _command(
             SCRIPTS,
             {
                 "NODE": host.name,
+                "STEP": "host",
+                **scripts.turn(_SECONDS),
                 "CLUSTER": shared.cluster,
                 "TABLE": name,
                 "RULES": text,

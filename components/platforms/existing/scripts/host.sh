@@ -14,6 +14,8 @@ delete() {
         say "left alone: it is '$(claimed)', not '$CLUSTER $NODE'"
         return 0
     fi
+    # A step of a run that was killed may still put k3s in place.
+    take_turn_alone
     uninstall_k3s
     unload_firewall
     release
