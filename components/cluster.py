@@ -75,6 +75,7 @@ class K3sCluster(pulumi.ComponentResource):
         k3s = K3s(
             name,
             settings=settings.k3s_with_addons,
+            upgrade=settings.upgrade,
             groups=settings.groups,
             machines=machines,
             endpoint=endpoint,

@@ -18,7 +18,9 @@ from components.addons.settings import Addons
 from components.groups import NodeGroup
 from components.k3s import options as k3s_options
 from components.k3s import settings as k3s_settings
+from components.k3s import upgrade as upgrade_rules
 from components.k3s.settings import K3sSettings
+from components.k3s.upgrade import UpgradeSettings
 from components.network import NetworkSettings
 from components.platforms import cloudinit
 from components.platforms.aws.settings import AwsSettings
@@ -42,6 +44,10 @@ class ClusterSettings(Settings):
         description="node groups by name, such as server: {role: server, count: 1}"
     )
     k3s: K3sSettings = Field(description="an object with at least version: v1.35.6+k3s1")
+    upgrade: UpgradeSettings = Field(
+        default_factory=UpgradeSettings,
+        description="how changes go through the nodes, an object such as {batch: 2}",
+    )
     access: AccessSettings = Field(
         default_factory=AccessSettings,
         description="an object with ssh: [CIDR] and api: [CIDR], who may come in",
@@ -107,6 +113,7 @@ class Draft:
     replace: tuple[str, ...] | None = None
     bootstrap_server: str | None = None
     k3s: K3sSettings | None = None
+    upgrade: UpgradeSettings | None = None
     access: AccessSettings | None = None
     network: NetworkSettings | None = None
     addons: Addons | None = None
@@ -140,6 +147,9 @@ def problems(
     if (k3s := _k3s(draft)) is not None:
         found += k3s_settings.problems(k3s, nodes, ipv4_only=_ipv4_only(draft, used))
     found += k3s_options.problems(k3s, draft.groups or {})
+    if draft.upgrade is not None:
+        agents = sum(node.role == "agent" for node in nodes)
+        found += upgrade_rules.problems(draft.upgrade, agents)
     if draft.access is not None:
         clouds = [platform for platform in CLOUDS if platform in used]
         found += access_rules.problems(

@@ -56,7 +56,7 @@ def overrides(choice: Choice, stack: StackFile, cache: Cache) -> dict[str, Any]:
     if choice.source == "own":
         return {}
     if choice.source == "lab":
-        folder = processes.build_folder("lab.k3s.build", "the lab's k3s")
+        folder = processes.build_folder("lab.k3s.build", "the lab's k3s", *_lab_version(stack))
         return _from_folder(folder, folder.name)
     return _from_folder(fetch(version(stack), cache), version(stack))
 
@@ -126,6 +126,15 @@ def _by_reach(wanted: str, cache: Cache) -> Choice:
     if reason is None:
         return Choice("release", "its release page can be reached")
     return Choice("lab", f"{wanted}: {reason}")
+
+
+def _lab_version(stack: StackFile) -> list[str]:
+    """A stack file may ask for one of the lab's versions, to try an upgrade with.
+
+    Any other version is the release's that the lab's stands in for.
+    """
+    wanted = str(stack.k3s.get("version"))
+    return ["--as", wanted] if wanted.endswith("+lab") else []
 
 
 def _asked_source(stack: StackFile) -> str:

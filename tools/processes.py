@@ -66,17 +66,17 @@ def read(argv: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[int
     return done.returncode, done.stdout
 
 
-def build(module: str, what: str) -> str:
+def build(module: str, what: str, *words: str) -> str:
     """Runs a builder of the lab, which prints what it made alone on standard output.
 
     Raises ToolError when it fails; it has said why by then.
     """
-    code, made = read([sys.executable, "-m", module])
+    code, made = read([sys.executable, "-m", module, *words])
     if code != 0 or not made.strip():
         raise ToolError(what, "it could not be built, see above", "put it right and try again")
     return made.strip().splitlines()[-1]
 
 
-def build_folder(module: str, what: str) -> Path:
+def build_folder(module: str, what: str, *words: str) -> Path:
     """As `build`, where what it made is a folder."""
-    return Path(build(module, what))
+    return Path(build(module, what, *words))

@@ -12,7 +12,9 @@ from components.k3s.config import NodeFacts, ServerFacts
 from components.k3s.install import bootstrap, install
 from components.k3s.prepare import Feature, prepare
 from components.k3s.registration import register
+from components.k3s.rolling import Rollout, Target
 from components.k3s.settings import K3sSettings
+from components.k3s.upgrade import UpgradeSettings
 from components.platforms.machine import Machine
 from components.platforms.platform import Endpoint
 
@@ -40,6 +42,7 @@ class K3s(pulumi.ComponentResource):
         name: str,
         *,
         settings: K3sSettings,
+        upgrade: UpgradeSettings | None = None,
         groups: Mapping[str, NodeGroup],
         machines: Sequence[Machine],
         endpoint: Endpoint,
@@ -70,12 +73,14 @@ class K3s(pulumi.ComponentResource):
             first,
             self._prepared[first.name],
             self._bootstrap_config(first),
+            self._labels_config(first),
             self._pod_ips(first),
             after=self._after,
             opts=self._child,
         )
         self.server_token = self._tokens.full_server(ca_hash)
         self.agent_token = self._tokens.full_agent(ca_hash)
+        self._rollout = self._make_rollout(upgrade or UpgradeSettings())
         servers = self._install_servers()
         agents = self._install_agents([m for m in machines if m.role == "agent"], servers)
         registrations = self._register(machines, {**servers, **agents})
@@ -93,37 +98,59 @@ class K3s(pulumi.ComponentResource):
         self.version = ready.apply(lambda _: settings.version)
         self.register_outputs({"version": self.version, "kubeconfig": self.kubeconfig})
 
+    def _make_rollout(self, upgrade: UpgradeSettings) -> Rollout:
+        return Rollout(
+            version=self._settings.version,
+            registration=self._endpoint.registration.apply(config.url),
+            upgrade=upgrade,
+            reach_seconds=self._endpoint.settles,
+            has_pod_network=self._settings.flannel_backend != "none",
+            opts=self._child,
+        )
+
     def _install_servers(self) -> dict[str, remote.Command]:
         """One after another: etcd admits one learner at a time."""
+        targets = [self._target(m, m, self._server_config(m)) for m in self._servers]
+        rolled = self._rollout.servers(targets, self._after)
         installed: dict[str, remote.Command] = {}
-        for machine in self._servers:
-            installed[machine.name] = install(
-                machine,
-                self._prepared[machine.name],
-                self._server_config(machine),
-                self._pod_ips(machine),
-                self._endpoint.settles,
-                after=[*self._after, *list(installed.values())[-1:]],
-                opts=self._child,
-            )
+        for target in targets:
+            name = target.machine.name
+            installed[name] = self._install(target, [rolled[name], *list(installed.values())[-1:]])
+        self._servers_rolled = list(rolled.values())[-1]
         return installed
 
     def _install_agents(
         self, agents: Sequence[Machine], servers: Mapping[str, remote.Command]
     ) -> dict[str, remote.Command]:
-        """All at once, when the servers stand."""
+        """All at once, when the servers stand; changes come to them after all servers."""
+        targets = [self._target(m, self._servers[0], self._agent_config(m)) for m in agents]
+        stands = [*self._after, self._servers_rolled, list(servers.values())[-1]]
+        rolled = self._rollout.agents(targets, stands)
         return {
-            machine.name: install(
-                machine,
-                self._prepared[machine.name],
-                self._agent_config(machine),
-                self._pod_ips(machine),
-                self._endpoint.settles,
-                after=[*self._after, *list(servers.values())[-1:]],
-                opts=self._child,
-            )
-            for machine in agents
+            target.machine.name: self._install(target, [rolled[target.machine.name], stands[-1]])
+            for target in targets
         }
+
+    def _target(self, machine: Machine, via: Machine, wanted: pulumi.Output[str]) -> Target:
+        return Target(
+            machine=machine,
+            via=via,
+            prepared=self._prepared[machine.name],
+            config=wanted,
+            pod_ips=self._pod_ips(machine),
+        )
+
+    def _install(self, target: Target, after: Sequence[pulumi.Resource]) -> remote.Command:
+        return install(
+            target.machine,
+            target.prepared,
+            target.config,
+            self._labels_config(target.machine),
+            target.pod_ips,
+            self._endpoint.settles,
+            after=[*self._after, *after],
+            opts=self._child,
+        )
 
     def _register(
         self, machines: Sequence[Machine], installed: Mapping[str, remote.Command]
@@ -150,13 +177,15 @@ class K3s(pulumi.ComponentResource):
             role=machine.role,
             private=known["private"],
             public=known["public"],
-            labels=self._labels(machine),
-            taints=group.taints,
             kubelet_args=options.kubelet_args(self._settings, group),
             options=options.options(self._settings, group),
             external_cloud=self._settings.external_cloud,
             provider_id=known["provider_id"],
         )
+
+    def _labels_config(self, machine: Machine) -> str:
+        taints = self._groups[machine.group].taints
+        return config.dump(config.labels_config(self._labels(machine), taints))
 
     def _labels(self, machine: Machine) -> Mapping[str, str]:
         """Where a machine stands is a label too; the group's own words go first."""

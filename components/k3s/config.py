@@ -29,8 +29,6 @@ class NodeFacts:
     role: Role
     private: Sequence[str]
     public: Sequence[str]
-    labels: Mapping[str, str] = field(default_factory=dict)
-    taints: Sequence[str] = ()
     kubelet_args: Sequence[str] = ()
     options: Mapping[str, Option] = field(default_factory=dict)
     external_cloud: bool = False
@@ -70,13 +68,34 @@ def agent_config(node: NodeFacts, join: Config) -> Config:
     return _with_options({**join, **_node(node)}, node)
 
 
+def labels_config(labels: Mapping[str, str], taints: Sequence[str]) -> Config:
+    """What k3s reads at a node's first registration alone; in a file of its own.
+
+    So a changed label is no changed configuration, and nothing has to start anew for it. k3s reads
+    the files of config.yaml.d after config.yaml.
+    """
+    config: Config = {}
+    if labels:
+        config["node-label"] = [f"{key}={value}" for key, value in sorted(labels.items())]
+    if taints:
+        config["node-taint"] = list(taints)
+    return config
+
+
 def join(registration: str, token: str) -> Config:
     """How to join: `registration` is a host name or address, `token` a full K10 token."""
-    return {"server": f"https://{registration}:6443", "token": token}
+    return {"server": url(registration), "token": token}
+
+
+def url(registration: str) -> str:
+    """Where the API answers at a host name or address."""
+    return f"https://{registration}:6443"
 
 
 def dump(config: Config) -> str:
-    """The text of the file, keys in the order given."""
+    """The text of the file, keys in the order given; empty where there are none."""
+    if not config:
+        return ""
     return yaml.safe_dump(config, sort_keys=False, default_flow_style=False)
 
 
@@ -154,10 +173,6 @@ def _node(node: NodeFacts) -> Config:
     config: Config = {"node-name": node.name, "node-ip": ",".join(node.private)}
     if node.public:
         config["node-external-ip"] = ",".join(node.public)
-    if node.labels:
-        config["node-label"] = [f"{key}={value}" for key, value in sorted(node.labels.items())]
-    if node.taints:
-        config["node-taint"] = list(node.taints)
     return config | (_of_cloud(node) if node.external_cloud else {})
 
 

@@ -11,8 +11,9 @@ from components.platforms.machine import Machine
 
 # From a cold start with images to import: a minute on a small cloud machine, bounded well above;
 # before that, as long as a cloud's balancer may take.
-_SECONDS = 1020
-_PARTS = ("release", "reach", "service")
+SECONDS = 1020
+# The parts of a script that puts k3s in place.
+INSTALLS = ("release", "reach", "service", "pod_network")
 
 # A new value of any of these would run the script again, and its output would then overwrite the
 # CA hash, or a second cluster would be born on a first server that was replaced.
@@ -34,16 +35,18 @@ def bootstrap(
     machine: Machine,
     prepared: Prepared,
     config: pulumi.Output[str],
+    labels: str,
     pod_ips: pulumi.Input[str],
     after: Sequence[pulumi.Resource],
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Output[str]:
     """Start the cluster on its first member, once in the cluster's life; gives the CA hash.
 
-    `pod_ips` are the node's own addresses that pods on different nodes speak over, one a line.
+    `labels` is what k3s reads at the node's first registration; `pod_ips` are the node's own
+    addresses that pods on different nodes speak over, one a line.
     The hash is the SHA-256 of the server CA, 64 hex digits.
     """
-    command = Step("bootstrap", seconds=_SECONDS, parts=_PARTS).on(
+    command = Step("bootstrap", seconds=SECONDS, parts=INSTALLS).on(
         f"{cluster}-bootstrap",
         machine,
         subject=machine.name,
@@ -51,6 +54,7 @@ def bootstrap(
             **prepared.variables(),
             "ROLE": "server",
             "CONFIG": config,
+            "LABELS_CONFIG": labels,
             "POD_IPS": pod_ips,
         },
         opts=pulumi.ResourceOptions.merge(
@@ -65,17 +69,19 @@ def install(
     machine: Machine,
     prepared: Prepared,
     config: pulumi.Output[str],
+    labels: str,
     pod_ips: pulumi.Input[str],
     reach_seconds: int,
     after: Sequence[pulumi.Resource],
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
-    """Join a node to its cluster, or bring a node that has joined to a changed configuration.
+    """Join a node to its cluster; once it has joined, write down its labels and taints.
 
+    What k3s runs with is changed by rolling.py: here nothing is started anew for it.
     `pod_ips` are the node's own addresses that pods on different nodes speak over, one a line.
     `reach_seconds` is how long the registration address may be silent before a joiner gives up.
     """
-    return Step("install", seconds=_SECONDS, parts=_PARTS).on(
+    return Step("install", seconds=SECONDS, parts=INSTALLS, updatable=True).on(
         f"{machine.name}-install",
         machine,
         subject=machine.name,
@@ -83,6 +89,7 @@ def install(
             **prepared.variables(),
             "ROLE": machine.role,
             "CONFIG": config,
+            "LABELS_CONFIG": labels,
             "POD_IPS": pod_ips,
             "REACH_SECONDS": str(reach_seconds),
         },

@@ -17,7 +17,7 @@ from components.platforms.machine import Machine
 # cloud-init's end 600 s, that of a fetch at boot 930 s, a fetch of one's own: some 250 MB, and
 # packages 900 s, after 300 s for each of the package manager's two locks.
 _SECONDS = 4500
-_PARTS = ("cloud_init", "features", "metadata", "release")
+_PARTS = ("cloud_init", "features", "metadata", "release", "version")
 # What add-ons may need of a machine: features.sh knows each.
 Feature = Literal["iscsi", "nfs"]
 
@@ -59,6 +59,7 @@ def prepare(
             "ROLE": machine.role,
             "ARCH": machine.arch,
             "BACKEND": backend,
+            "VERSION": settings.version,
             "FEATURES": " ".join(features),
             "UPLOADER": machine.ssh.user,
             "METADATA": "\n".join(machine.metadata),

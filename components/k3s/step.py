@@ -29,14 +29,18 @@ class Step:
 
     `parts` are further scripts of k3s's own folder, whose functions it uses, `own` further ones of
     its own.
-    `removable` scripts also answer `delete`. With `secret_output` nothing that the script prints
-    is shown while it runs, and its output is secret in the state.
+    `removable` scripts also answer `delete`, `updatable` ones `update`; the others are created
+    again when something has changed. Where `creates` is False, nothing runs before that.
+    With `secret_output` nothing that the script prints is shown while it runs, and its output is
+    secret in the state.
     """
 
     name: str
     seconds: int
     parts: tuple[str, ...] = ()
     removable: bool = False
+    updatable: bool = False
+    creates: bool = True
     secret_output: bool = False
     folder: Path = _SCRIPTS
     own: tuple[str, ...] = ()
@@ -55,7 +59,8 @@ class Step:
         return remote.Command(
             resource,
             connection=machine.ssh.connection(),
-            create=self._command(machine, "create", subject),
+            create=self._command(machine, "create", subject) if self.creates else None,
+            update=self._command(machine, "update", subject) if self.updatable else None,
             delete=self._command(machine, "delete", subject) if self.removable else None,
             stdin=scripts.standard_input(
                 [

@@ -8,6 +8,8 @@ from tests.unit.recorder import CA_HASH, Recording, Registration
 COMMAND = "command:remote:Command"
 CONTAINER = "command:local:Command"
 NODES = ["dev-server-1", "dev-agent-1", "dev-agent-2"]
+CHANGES = ("drain", "change", "uncordon")
+STEPS = ("prepare", *CHANGES, "install", "registration")
 # As `address` of the platform's settings gives them to dev-registration.
 REGISTRATION = {"private": "10.120.82.97", "public": "10.121.82.97"}
 
@@ -23,14 +25,14 @@ def stdin(dev: Recording, name: str) -> str:
 
 def test_every_node_has_its_own_machine_and_steps_by_its_name(dev: Recording) -> None:
     for node in NODES:
-        for resource in (node, *(f"{node}-{s}" for s in ("host-key", "prepare", "install"))):
+        for resource in (node, *(f"{node}-{s}" for s in ("host-key", *STEPS))):
             assert resource in dev.resources
 
 
 def test_every_connection_verifies_a_host_key_made_by_the_stack(dev: Recording) -> None:
     commands = dev.of_type(COMMAND)
-    # Beside each node's three: bootstrap, kubeconfig, registration address, MetalLB's webhook.
-    assert len(commands) == 3 * len(NODES) + 4
+    # Beside each node's own: bootstrap, kubeconfig, registration address, MetalLB's webhook.
+    assert len(commands) == len(STEPS) * len(NODES) + 4
     for command in commands:
         connection = command.inputs["connection"]
         assert connection["hostKey"].startswith("ssh-ed25519 dev-")
@@ -42,7 +44,9 @@ def test_every_connection_has_bounded_dials_and_every_command_a_bound(dev: Recor
     for command in dev.of_type(COMMAND):
         assert 0 < command.inputs["connection"]["dialErrorLimit"] <= 60
         assert 0 < command.inputs["connection"]["perDialTimeout"] <= 60
-        assert command.inputs["create"].startswith("timeout -k 10 ")
+        runs = [command.inputs[key] for key in ("create", "update") if key in command.inputs]
+        assert runs
+        assert [line for line in runs if not line.startswith("timeout -k 10 ")] == []
 
 
 def test_a_node_is_reached_on_its_public_address_and_joins_on_the_private_one(
@@ -73,7 +77,7 @@ def test_only_bootstrap_begins_a_cluster_and_nothing_can_run_it_again(dev: Recor
 
 def test_a_machine_made_anew_is_prepared_and_installed_anew(dev: Recording) -> None:
     for node in NODES:
-        for step in ("prepare", "install", "registration"):
+        for step in STEPS:
             command = dev.resources[f"{node}-{step}"]
             assert command.inputs["triggers"] == [f"{node}-stdout"]
             assert command.request.deleteBeforeReplace
@@ -183,8 +187,7 @@ def test_adding_an_agent_registers_its_own_resources_only(dev: Recording) -> Non
     new = set(more.resources) - set(dev.resources)
     assert new == {
         "dev-agent-3",
-        *(f"dev-agent-3-{x}" for x in ("host-key", "prepare", "install", "registration")),
-        *(f"dev-agent-3-{x}" for x in ("request", "generation")),
+        *(f"dev-agent-3-{x}" for x in ("host-key", "wanted", "request", "generation", *STEPS)),
     }
     for name in dev.resources:
         assert more.resources[name].inputs == dev.resources[name].inputs, name

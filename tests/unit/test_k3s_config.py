@@ -12,6 +12,7 @@ from components.k3s.config import (
     dump,
     full_token,
     join,
+    labels_config,
     server_config,
 )
 from components.k3s.settings import K3sSettings
@@ -22,8 +23,6 @@ AGENT = NodeFacts(
     role="agent",
     private=["10.0.0.3", "fd00::3"],
     public=["203.0.113.3", "2001:db8::3"],
-    labels={"disk": "fast", "app": "db"},
-    taints=["dedicated=db:NoSchedule"],
 )
 SHARED = ServerFacts(agent_token="agents", tls_san=["203.0.113.2", "10.0.0.2"])
 SETTINGS = K3sSettings(version="v1.35.6+k3s1", disable=("traefik",), tls_san=("api.example",))
@@ -66,9 +65,16 @@ def test_an_agent_is_told_both_families_of_its_addresses_on_both_sides() -> None
         "node-name": "dev-agent-1",
         "node-ip": "10.0.0.3,fd00::3",
         "node-external-ip": "203.0.113.3,2001:db8::3",
+    }
+
+
+def test_labels_and_taints_are_in_a_file_of_their_own_if_there_are_any() -> None:
+    some = labels_config({"disk": "fast", "app": "db"}, ["dedicated=db:NoSchedule"])
+    assert yaml.safe_load(dump(some)) == {
         "node-label": ["app=db", "disk=fast"],
         "node-taint": ["dedicated=db:NoSchedule"],
     }
+    assert dump(labels_config({}, ())) == ""
 
 
 def test_a_node_without_public_addresses_has_no_external_ip() -> None:

@@ -123,3 +123,19 @@ def test_the_labs_folder_and_version_go_into_the_stack(
             "artifacts": {"from": "folder", "folder": str(built)},
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"), [(VERSION, ()), ("v1.35.5+lab", ("--as", "v1.35.5+lab"))]
+)
+def test_a_stack_may_ask_for_another_version_of_the_labs(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, asked: str, words: tuple[str, ...]
+) -> None:
+    given: list[tuple[str, ...]] = []
+    monkeypatch.setattr("tools.processes.build", lambda _, __, *w: given.append(w) or "/k3s/lab")
+    config = {"k3s:platform": "local", "k3s:k3s": {"version": asked}}
+    k3s_release.overrides(
+        Choice("lab", ""), StackFile("dev", Path("Pulumi.dev.yaml"), {"config": config}), cache
+    )
+
+    assert given == [words]

@@ -1,8 +1,8 @@
 # shellcheck shell=sh disable=SC2154
 # Is this machine fit to be a node? Then pods are kept from the cloud's metadata, and the release's
 # files are fetched, or room made for an upload.
-# Uses ROLE, ARCH, BACKEND (flannel's), UPLOADER, BASE_URL (empty: the files are uploaded), and what
-# cloud_init.sh, features.sh, metadata.sh and release.sh use.
+# Uses ROLE, ARCH, BACKEND (flannel's), VERSION, UPLOADER, BASE_URL (empty: the files are uploaded),
+# and what cloud_init.sh, features.sh, metadata.sh and release.sh use.
 
 PROBLEMS=''
 
@@ -95,6 +95,7 @@ main() {
     check_disk
     check_kernel
     check_ports
+    check_version "$(running_version)" "$VERSION"
     [ -z "$PROBLEMS" ] || fail "this machine cannot be a node:$PROBLEMS"
     guard_metadata
     provide_features

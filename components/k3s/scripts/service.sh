@@ -4,10 +4,28 @@
 # private addresses, which pods on different nodes speak over; empty where they do not.
 
 SERVER_DATA=/var/lib/rancher/k3s/server
+# What is read at a node's first registration alone; k3s reads it after config.yaml.
+LABELS_FILE=$CONFIG_FILE.d/labels.yaml
+# k3s has to start anew to follow what was written: also in the next run, when this one is cut off.
+# A machine that boots starts it anyway, and empties the folder.
+PENDING=/run/k3s-pulumi/restart
 
-# place SOURCE TARGET MODE: true if the target was not the same already.
+is_pending() { [ -e "$PENDING" ]; }
+
+set_pending() {
+    mkdir -p "$(dirname "$PENDING")"
+    : >"$PENDING"
+}
+
+# A node that has been in its cluster, as far as k3s got with it.
+has_joined() {
+    if [ "$ROLE" = server ]; then [ -d "$SERVER_DATA/db/etcd/member" ]; else [ -s "$CONFIG_FILE" ]; fi
+}
+
+# place SOURCE TARGET MODE
 place() {
-    if cmp -s "$1" "$2"; then return 1; fi
+    if cmp -s "$1" "$2"; then return 0; fi
+    set_pending
     mkdir -p "$(dirname "$2")"
     install -m "$3" "$1" "$2.new"
     mv -f "$2.new" "$2"
@@ -38,16 +56,29 @@ pod_interface() {
     [ -z "$found" ] || printf 'flannel-iface: %s\n' "$found"
 }
 
-# True if a k3s that runs would have to start anew to follow.
 write_config() {
     interface=$(pod_interface) || exit 1
     whole=$(printf '%s\n%s\n' "$CONFIG" "$interface")
     old=$(effective 2>/dev/null <"$CONFIG_FILE" || true)
     new=$(printf '%s\n' "$whole" | effective)
-    mkdir -p "$(dirname "$CONFIG_FILE")"
-    printf '%s\n' "$whole" >"$CONFIG_FILE.new"
-    mv -f "$CONFIG_FILE.new" "$CONFIG_FILE"
-    [ "$old" != "$new" ]
+    [ "$old" = "$new" ] || set_pending
+    printf '%s\n' "$whole" | write_whole "$CONFIG_FILE"
+}
+
+# write_whole FILE: what it reads, at once or not at all.
+write_whole() {
+    mkdir -p "$(dirname "$1")"
+    cat >"$1.new"
+    mv -f "$1.new" "$1"
+}
+
+# Uses LABELS_CONFIG.
+write_labels() {
+    if [ -z "$LABELS_CONFIG" ]; then
+        rm -f "$LABELS_FILE"
+    else
+        printf '%s\n' "$LABELS_CONFIG" | write_whole "$LABELS_FILE"
+    fi
 }
 
 # k3s encrypts Secrets from a cluster's first start on, or never: it would not start, or leave what is
@@ -83,6 +114,13 @@ waits_for_cloud() {
         [ "$(systemctl show --property ActiveState --value "$(unit)")" = activating ]
 }
 
+wait_for_kubelet() {
+    wait_closely_for 120 kubelet_answers || {
+        journal_tail
+        fail "the kubelet does not answer after 120 s — k3s's last words are above"
+    }
+}
+
 kubelet_answers() { ss -Hltn 'sport = :10250' 2>/dev/null | grep -q .; }
 
 # Over when k3s has said that it is ready, or when systemd has seen it end three times.
@@ -100,17 +138,19 @@ start() {
     fi
 }
 
-put_in_place_and_run() {
+put_in_place() {
     check_encryption
     verify_artifacts
-    restart=''
     unit_before=$(unit_text)
-    if place "$STORE/$BINARY" "$K3S" 0755; then restart=yes; fi
-    if place "$STORE/$IMAGES" "$IMAGES_FOLDER/$IMAGES" 0644; then restart=yes; fi
-    if write_config; then restart=yes; fi
+    place "$STORE/$BINARY" "$K3S" 0755
+    place "$STORE/$IMAGES" "$IMAGES_FOLDER/$IMAGES" 0644
+    write_config
     run_installer
-    [ "$(unit_text)" = "$unit_before" ] || restart=yes
-    if [ -n "$restart" ] && runs; then
+    [ "$(unit_text)" = "$unit_before" ] || set_pending
+}
+
+run() {
+    if is_pending && runs; then
         start restart
     elif ! runs; then
         check_registration
@@ -122,6 +162,13 @@ put_in_place_and_run() {
             fail "the API is not ready after 120 s — k3s's last words are above"
         }
     fi
+    rm -f "$PENDING"
+}
+
+put_in_place_and_run() {
+    write_labels
+    put_in_place
+    run
 }
 
 api_is_ready() { "$K3S" kubectl get --raw /readyz >/dev/null 2>&1; }
