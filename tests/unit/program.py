@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from tests.unit.recorder import OPERATOR_KEY, Recording, record
 from tests.unit.stackfiles import ROOT, config_of
 
+# What is registered of each node over SSH, beside what its platform needs.
+CHANGES = ("drain", "change", "uncordon")
+STEPS = ("prepare", *CHANGES, "install", "registration")
+
 
 def run_dev(
     overrides: Mapping[str, object] | None = None, last: Mapping[str, object] | None = None

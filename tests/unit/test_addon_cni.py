@@ -406,7 +406,8 @@ def test_a_node_without_the_sign_of_encryption_is_not_ready(tmp_path: Path) -> N
 
 def switch(folder: Path, old: str, new: str, role: str = "server", noted: str = "") -> str:
     """What install.sh says of the pod network that a server has, and is to have."""
-    text = (Step("lib", seconds=1).folder / "install.sh").read_text()
+    parts = ("pod_network", "install")
+    text = "".join((Step("lib", seconds=1).folder / f"{part}.sh").read_text() for part in parts)
     (folder / "member").mkdir(exist_ok=True)
     (folder / "config.yaml").write_text(old)
     text = text.replace("/var/lib/rancher/k3s/server/db/etcd/member", str(folder / "member"))

@@ -17,6 +17,7 @@ from tests.unit.aws_program import (
     run,
     tagged,
 )
+from tests.unit.program import STEPS
 from tests.unit.recorder import Recording
 
 DUAL_STACK = {
@@ -142,8 +143,7 @@ def test_an_agent_more_adds_its_own_resources_and_one_taken_out_takes_only_those
     own = set(three.resources) - set(two.resources)
     assert own == {
         *("production-agent-2", "production-balancer-tcp-6443-production-agent-2-egress"),
-        *(f"production-agent-2-{x}" for x in ("host-key", "prepare", "install", "registration")),
-        *(f"production-agent-2-{x}" for x in ("request", "generation")),
+        *(f"production-agent-2-{x}" for x in ("host-key", "wanted", "request", "generation", *STEPS)),
     }
     for name, resource in two.resources.items():
         assert three.resources[name].inputs == resource.inputs, name

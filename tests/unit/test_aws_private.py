@@ -4,6 +4,7 @@ import pytest
 
 from tests.unit import answers_aws
 from tests.unit.aws_program import COMMAND, ELASTIC, IMAGES, INSTANCE, inbound, outbound, run
+from tests.unit.program import STEPS
 from tests.unit.recorder import Recording
 
 OPERATOR = "198.51.100.0/24"
@@ -76,7 +77,7 @@ def test_every_step_jumps_over_the_bastion_and_verifies_both_host_keys(
     cluster: Recording,
 ) -> None:
     commands = cluster.of_type(COMMAND)
-    assert len(commands) == 8
+    assert len(commands) == 2 * len(STEPS) + 2  # with bootstrap and kubeconfig
     for command in commands:
         connection = command.inputs["connection"]
         assert connection["host"].startswith("10.20.")

@@ -2,14 +2,12 @@
 
 import pytest
 
-from tests.unit.program import run_dev
+from tests.unit.program import STEPS, run_dev
 from tests.unit.recorder import CA_HASH, Recording, Registration
 
 COMMAND = "command:remote:Command"
 CONTAINER = "command:local:Command"
 NODES = ["dev-server-1", "dev-agent-1", "dev-agent-2"]
-CHANGES = ("drain", "change", "uncordon")
-STEPS = ("prepare", *CHANGES, "install", "registration")
 # As `address` of the platform's settings gives them to dev-registration.
 REGISTRATION = {"private": "10.120.82.97", "public": "10.121.82.97"}
 

@@ -11,7 +11,7 @@ import pytest
 from components import firewall
 from components.platforms.existing import nftables
 from components.platforms.existing.nftables import Admission
-from tests.unit.program import run_stack
+from tests.unit.program import STEPS, run_stack
 from tests.unit.recorder import Recording
 from tests.unit.test_existing_settings import BARN, OWN, SERVER, SHED, host_key
 
@@ -218,7 +218,7 @@ def test_another_host_key_is_another_machine(own: Recording) -> None:
     identity = own.resources["hybrid-agent-barn-identity"]
     assert identity.inputs["keepers"] == {"hostKey": host_key(2)}
     assert identity.request.deleteBeforeReplace
-    for step in ("prepare", "install", "registration"):
+    for step in STEPS:
         triggers = own.resources[f"hybrid-agent-barn-{step}"].inputs["triggers"]
         assert triggers == [identity.outputs["hex"]]
     registration = own.resources["hybrid-agent-barn-registration"]
@@ -229,8 +229,7 @@ def test_a_host_that_comes_changes_only_its_neighbours_tables(own: Recording) ->
     alone = run_stack("hybrid", OWN)
     new = own.resources.keys() - alone.resources.keys()
     assert {name for name in new if own.resources[name].type.startswith("command:")} == {
-        f"hybrid-agent-barn-{step}"
-        for step in ("clean", "host", "prepare", "install", "registration")
+        f"hybrid-agent-barn-{step}" for step in ("clean", "host", *STEPS)
     }
 
 

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 
 from components.k3s.upgrade import UpgradeSettings, problems
-from tests.unit.program import run_dev
+from tests.unit.program import CHANGES, run_dev
 from tests.unit.recorder import Recording
 
 SERVERS = [f"dev-server-{number}" for number in (1, 2, 3)]
 AGENTS = [f"dev-agent-{number}" for number in (1, 2, 3)]
-CHANGES = ("drain", "change", "uncordon")
 K3S = {"version": "v1.35.6+k3s1"}
 
 

@@ -42,12 +42,16 @@ def test_what_a_resource_names_is_there(stack: str) -> None:
 
 def test_a_snapshot_says_what_a_reviewer_asks() -> None:
     shown = yaml.safe_load(snapshot.rendered("dev", recordings.of("dev")))
-    registration = shown["command:remote:Command"]["dev-agent-1-registration"]
+    commands = shown["command:remote:Command"]
+    registration = commands["dev-agent-1-registration"]
     assert registration["parent"] == "dev"
     assert registration["deleteBeforeReplace"] is True
     assert registration["deletedWith"] == "dev-server-1"
     assert "dev-agent-1-install" in registration["dependencies"]
-    assert registration["inputs"]["connection (secret)"]["privateKey"] == "«dev-operator-key»"
+    # Each connection is written out once.
+    assert registration["inputs"]["connection (secret)"] == "as dev-agent-1-drain"
+    connection = commands["dev-agent-1-drain"]["inputs"]["connection (secret)"]
+    assert connection["privateKey"] == "«dev-operator-key»"
     bootstrap = shown["command:remote:Command"]["dev-bootstrap"]
     assert "stdin" in bootstrap["ignoreChanges"]
     assert "cluster-init: true" in bootstrap["inputs"]["stdin (secret)"]["variables"]["CONFIG"]

@@ -58,8 +58,8 @@ def test_masks_hide_addresses_and_nothing_else(stack: str) -> None:
 def test_labels_and_taints_of_a_group_go_along_to_the_other_cloud() -> None:
     after = masks.steps(recordings.of("production", SWAPPED["production"]))
     step = after["production-storage-1-install"]["inputs"]["stdin (secret)"]["variables"]
-    assert "- storage=yes\n" in step["CONFIG"]
-    assert "- storage=yes:PreferNoSchedule\n" in step["CONFIG"]
+    assert "- storage=yes\n" in step["LABELS_CONFIG"]
+    assert "- storage=yes:PreferNoSchedule\n" in step["LABELS_CONFIG"]
 
 
 def _text(recording: Recording) -> str:
