@@ -12,6 +12,7 @@ from components.k3s.config import (
     bootstrap_config,
     dump,
     join,
+    labels_config,
     server_config,
 )
 from components.k3s.settings import K3sSettings
@@ -273,8 +274,6 @@ def test_everything_that_the_program_itself_writes_is_no_option() -> None:
         role="server",
         private=["10.0.0.2"],
         public=["203.0.113.2"],
-        labels={"a": "b"},
-        taints=["a=b:NoSchedule"],
         external_cloud=True,
         provider_id="x",
     )
@@ -283,6 +282,7 @@ def test_everything_that_the_program_itself_writes_is_no_option() -> None:
     written = {
         *bootstrap_config(facts, shared, everything, "secret"),
         *server_config(facts, shared, none, JOIN),
+        *labels_config({"a": "b"}, ["a=b:NoSchedule"]),
         "flannel-iface",  # by service.sh
     }
     apart = {"kube-proxy-arg", "disable-network-policy"}
