@@ -143,7 +143,10 @@ def test_an_agent_more_adds_its_own_resources_and_one_taken_out_takes_only_those
     own = set(three.resources) - set(two.resources)
     assert own == {
         *("production-agent-2", "production-balancer-tcp-6443-production-agent-2-egress"),
-        *(f"production-agent-2-{x}" for x in ("host-key", "wanted", "request", "generation", *STEPS)),
+        *(
+            f"production-agent-2-{x}"
+            for x in ("host-key", "wanted", "request", "generation", *STEPS)
+        ),
     }
     for name, resource in two.resources.items():
         assert three.resources[name].inputs == resource.inputs, name
