@@ -42,7 +42,8 @@ class AccessSettings(Settings):
     )
     authorized_keys: tuple[str, ...] = Field(
         default=(),
-        description="further SSH keys that may log in: public keys, or github:USER",
+        description="further SSH keys that may log in: public keys, or github:USER; machines that "
+        "stand keep theirs",
     )
 
     def keys(self) -> list[str]:

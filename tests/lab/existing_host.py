@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from components.k3s.release import STORE
 from components.platforms.existing import nftables
 from components.platforms.existing.admit import SCRIPTS
+from components.platforms.existing.machines import CLEAN
 from components.platforms.existing.nftables import Admission
 from components.scripts import command, compose, turn
 from lab.engine.values import Properties
@@ -38,11 +39,18 @@ class ExistingNode:
         }
 
     def inputs(
-        self, admissions: Sequence[Admission] = (), *, node: str = "lab-home-shed"
+        self,
+        admissions: Sequence[Admission] = (),
+        *,
+        node: str = "lab-home-shed",
+        generation: str = "first",
     ) -> Properties:
         """Inputs of the command that makes the host the cluster's."""
         text = nftables.table(TABLE, admissions, ssh_port=22)
-        variables = {"NODE": node, "CLUSTER": "lab", "TABLE": TABLE, "RULES": text, "STORE": STORE}
+        variables = {
+            **{"NODE": node, "CLUSTER": "lab", "STORE": STORE, "GENERATION": generation},
+            **{"TABLE": TABLE, "RULES": text},
+        }
         variables |= {"STEP": "host", **turn(60)}
         return {
             "connection": self.connection(),
@@ -55,6 +63,21 @@ class ExistingNode:
     def admit(self, *admissions: Admission) -> Properties:
         """Make the host the cluster's; gives the state that `let_go` needs."""
         return self.plugin.make(REMOTE, self.inputs(admissions))
+
+    def clean(self, state: Properties, generation: str) -> Properties:
+        """Clean the host when its generation is another; `state` and what it gives are for that."""
+        node = "lab-home-shed"
+        variables = {"NODE": node, "CLUSTER": "lab", "STORE": STORE, "GENERATION": generation}
+        variables |= {"STEP": "clean", **turn(60)}
+        inputs = {
+            "connection": self.connection(),
+            "update": command("update", f"clean:{node}", user="root", seconds=60),
+            "stdin": compose(CLEAN, variables),
+            "addPreviousOutputInEnv": False,
+        }
+        if not state:
+            return self.plugin.make(REMOTE, inputs)
+        return self.plugin.update(REMOTE, state, self.plugin.check(REMOTE, inputs))
 
     def let_go(self, state: Properties) -> None:
         self.plugin.delete(REMOTE, state)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from components.platforms.existing.nftables import Admission
-from tests.lab.existing_host import TABLE, ExistingNode, restart, until
+from tests.lab.existing_host import REMOTE, TABLE, ExistingNode, restart, until
 from tests.lab.node_stack import NodeStack, succeeded
 from tests.lab.plugin_host import Plugin, error_of
 
@@ -187,6 +187,35 @@ def test_a_host_that_is_let_go_of_is_as_it_was(host: ExistingNode, peer: Existin
     assert host.run(look) == before
     host.let_go(state)
     assert host.run(look) == before
+
+
+def test_a_host_is_cleaned_once_when_another_generation_is_asked_for(host: ExistingNode) -> None:
+    here = "test -e /usr/local/bin/k3s-uninstall.sh && echo here || echo gone"
+    installed = (
+        "printf '#!/bin/sh\\nrm \"$0\"\\n' >/usr/local/bin/k3s-uninstall.sh\n"
+        "chmod +x /usr/local/bin/k3s-uninstall.sh; mkdir -p /etc/rancher/node"
+    )
+    clean = host.clean({}, "first")
+    host.run(installed)
+    # Nobody's yet: what is there is its owner's.
+    clean = host.clean(clean, "another")
+    assert host.run(here) == "here"
+    host.run("rm /usr/local/bin/k3s-uninstall.sh")
+
+    host.plugin.make(REMOTE, host.inputs(generation="first"))
+    host.run(installed)
+    clean = host.clean(clean, "first")
+    assert host.run(here) == "here"
+    clean = host.clean(clean, "second")
+    assert host.run(here) == "gone"
+    assert host.run("ls -d /etc/rancher 2>/dev/null || true") == ""
+    assert TABLE in host.ruleset()
+
+    # It has joined anew, and the script runs again for another reason.
+    host.plugin.make(REMOTE, host.inputs(generation="second"))
+    host.run(installed)
+    host.clean(clean, "second")
+    assert host.run(here) == "here"
 
 
 def test_what_a_network_plugin_left_goes_with_its_host_and_nothing_else_does(

@@ -32,7 +32,8 @@ class AwsSettings(Settings):
         description="zones of the region that nodes are spread over, by letter, such as [a, b, c]",
     )
     images: Mapping[Literal["amd64", "arm64"], str] = Field(
-        description="an image for each architecture in use: {amd64: ami-…}; `make images` prints it"
+        description="an image for each architecture in use: {amd64: ami-…}; `make images` prints "
+        "it, instances that stand keep theirs"
     )
     cidr: ipaddress.IPv4Network = Field(
         default=ipaddress.IPv4Network("10.20.0.0/16"),

@@ -27,7 +27,8 @@ class DigitalOceanSettings(Settings):
 
     region: str = Field(description="a region, such as fra1")
     image: str = Field(
-        default="ubuntu-24-04-x64", description="image of a Droplet, by slug or number"
+        default="ubuntu-24-04-x64",
+        description="image of a Droplet, by slug or number; Droplets that stand keep theirs",
     )
     cidr: ipaddress.IPv4Network = Field(
         default=ipaddress.IPv4Network("10.30.0.0/16"),

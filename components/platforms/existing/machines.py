@@ -11,6 +11,7 @@ from pulumi_random import RandomId
 from components import scripts
 from components.groups import NodeGroup
 from components.k3s.release import STORE
+from components.k3s.step import TURN
 from components.platforms.existing.hosts import Address, Host, JumpHost
 from components.platforms.existing.settings import ExistingSettings
 from components.platforms.machine import Addresses, Machine, Ssh
@@ -18,7 +19,7 @@ from components.platforms.platform import OperatorKey, Shared
 
 _HOST_KEY = "hostKey"
 _FOLDER = Path(__file__).parent / "scripts"
-_CLEAN = [_FOLDER / f"{name}.sh" for name in ("claim", "uninstall", "clean")]
+CLEAN = [_FOLDER / "claim.sh", TURN, _FOLDER / "uninstall.sh", _FOLDER / "clean.sh"]
 # k3s's own uninstaller, which ends all pods first.
 _SECONDS = 300
 # https://kubernetes.io/docs/reference/labels-annotations-taints/#topologykubernetesiozone
@@ -62,9 +63,11 @@ class ExistingHost(pulumi.ComponentResource):
             connection=ssh.connection(),
             update=scripts.command("update", f"clean:{name}", user=host.user, seconds=_SECONDS),
             stdin=scripts.standard_input(
-                _CLEAN,
+                CLEAN,
                 {
                     "NODE": name,
+                    "STEP": "clean",
+                    **scripts.turn(_SECONDS),
                     "CLUSTER": shared.cluster,
                     "STORE": STORE,
                     "GENERATION": generation,

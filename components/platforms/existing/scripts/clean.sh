@@ -6,6 +6,8 @@ update() {
     was=$(generation)
     # A host that is nobody's is new already, and so is one whose generation host.sh has noted.
     if ! is_ours || [ -z "$was" ] || [ "$was" = "$GENERATION" ]; then return 0; fi
+    # A step of a run that was killed may still put k3s in place.
+    take_turn_alone
     uninstall_k3s
     say "is as before k3s, and can join anew"
 }
