@@ -15,7 +15,7 @@ from lab.engine import backend, config, outputs
 from lab.engine.backend import StackFiles
 from lab.engine.crypter import Crypter, read_passphrase
 from lab.engine.deployment import Deployment, Options
-from lab.engine.display import Display
+from lab.engine.display import Display, nobody_reads
 from lab.engine.errors import EngineError
 from lab.engine.guard import refuse_real_clouds
 from lab.engine.lock import StackLock
@@ -189,4 +189,7 @@ def _show_outputs(files: StackFiles, options: argparse.Namespace) -> int:
 
 
 def _tell(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        nobody_reads()

@@ -1,17 +1,20 @@
 """What the user sees: a live table on a terminal, one line a start and end elsewhere."""
 
 import json
+import os
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import IO
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import override
 
 from lab.engine import urns
 
@@ -50,11 +53,25 @@ class Redactor:
         return text
 
 
+def nobody_reads() -> None:
+    """What the messages go to is closed: the run goes on, to its end or until it is cancelled."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stderr.fileno())
+
+
+class _Console(Console):
+    """Rich's own ends the thread that prints."""
+
+    @override
+    def on_broken_pipe(self) -> None:
+        nobody_reads()
+
+
 class Display:
     """Follows the steps of a run; ``Events`` for it."""
 
     def __init__(self, preview: bool, event_log: IO[str] | None = None) -> None:
-        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self._console = _Console(file=sys.stderr, highlight=False, soft_wrap=True)
         self._preview, self._event_log = preview, event_log
         self._redactor = Redactor()
         self._running: dict[tuple[str, str], float] = {}

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from lab.engine import journal
 from lab.engine.backend import open_stack
 from lab.engine.errors import EngineError
@@ -199,6 +201,26 @@ def test_a_second_ctrl_c_stops_at_once_and_names_what_was_under_way(workspace: W
     assert "creating urn:pulumi:dev::scenario::pyp:index:Thing::gate" in said
     pending = workspace.deployment()["pending_operations"]
     assert [p["type"] for p in pending] == ["creating"]
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_run_whose_words_nobody_reads_comes_to_its_end(
+    workspace: Workspace, cancelled: bool
+) -> None:
+    """As when whoever started it was killed."""
+    with waiting_up(workspace) as run:
+        assert run.stdout
+        run.stdout.close()
+        if cancelled:
+            run.send_signal(signal.SIGTERM)
+        else:
+            (workspace.db / "open").touch()
+        assert run.wait(SECONDS) == (130 if cancelled else 0)
+        run.stdout = None
+    assert bool(workspace.calls("Cancel")) is cancelled
+    assert ("Thing/after" in workspace.state()) is not cancelled
+    assert "Thing/first" in workspace.state()
+    assert not list((workspace.backend / ".pulumi" / "locks").rglob("*.json"))
 
 
 def test_a_failure_waits_for_the_steps_beside_it(workspace: Workspace) -> None:
