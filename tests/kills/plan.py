@@ -19,7 +19,7 @@ WORDS: Mapping[Strike, str] = {
     "ssh": "its SSH session is dropped",
 }
 _ON_A_CLUSTER: Sequence[Command] = ("change", "shrink", "grow", "upgrade")
-# One in so many is answered by the other command: a killed `up` by `destroy`, and vice versa.
+# One killed `up` in so many is answered by `destroy`. A killed `destroy` always is.
 _OTHER = 5
 
 
@@ -54,9 +54,8 @@ def plan(places: Iterable[Place], seed: int, count: int | None) -> list[Moment]:
         allowed = _strikes(place)
         strike = min(allowed, key=lambda s: (used[s], draw.random()))
         used[strike] += 1
-        own: Literal["up", "destroy"] = "destroy" if place.command == "destroy" else "up"
-        other: Literal["up", "destroy"] = "up" if own == "destroy" else "destroy"
-        then = other if number % _OTHER == _OTHER - 1 else own
+        destroys = place.command == "destroy" or number % _OTHER == _OTHER - 1
+        then: Literal["up", "destroy"] = "destroy" if destroys else "up"
         moments.append(Moment(place, strike, draw.uniform(0.05, 0.95), then))
     return in_circuits(moments)
 

@@ -20,8 +20,9 @@ from tests.conftest import CLONE, K3sRelease
 from tests.e2e.conftest import SETTINGS, clear_away, working_in
 from tests.e2e.kubernetes import Kubectl
 from tests.e2e.workspace import Workspace
-from tests.kills.course import COMMANDS, STACK, Course, Wanted, part, seed
-from tests.kills.places import Command, Place, load, save
+from tests.kills.commands import COMMANDS, RANGES, STACK, way
+from tests.kills.course import Course, part, seed
+from tests.kills.places import Place, load, save
 from tests.kills.plan import Moment, plan
 from tools.paths import cache_folder
 
@@ -29,7 +30,6 @@ pytestmark = [pytest.mark.nodes, pytest.mark.long, pytest.mark.timeout(4 * 3600)
 
 _NEWER = "v1.35.5+lab"
 _CALLS = 2
-_COURSE: tuple[Command, ...] = ("born", "change", "upgrade", "shrink", "grow", "destroy")
 
 
 @pytest.fixture
@@ -37,8 +37,7 @@ def course(request: pytest.FixtureRequest, k3s_release: K3sRelease) -> Iterator[
     built = [sys.executable, "-m", "lab.k3s.build", "--as", _NEWER]
     printed = subprocess.run(built, cwd=CLONE, stdout=subprocess.PIPE, text=True, check=True)
     newer = Path(printed.stdout.strip().splitlines()[-1])
-    settings = SETTINGS | {"local": {"privateCidr": "10.156.0.0/16", "publicCidr": "10.157.0.0/16"}}
-    with working_in(Workspace(STACK, settings), request) as workspace:
+    with working_in(Workspace(STACK, SETTINGS | {"local": RANGES}), request) as workspace:
         kubeconfig = workspace.state / "kubeconfig" / f"{STACK}.yaml"
         kubectl = Kubectl(k3s_release.folder / "k3s", kubeconfig)
         releases = {False: k3s_release.folder, True: newer}
@@ -73,9 +72,9 @@ def _places(course: Course, *, again: bool) -> list[Place]:
 def _found(course: Course) -> list[Place]:
     """Places in runs of each command that nothing strikes."""
     places: list[Place] = []
-    for command in _COURSE:
+    for command, change in COMMANDS.items():
         course.ask(command)
-        ended = course.run(COMMANDS[command].make)
+        ended = course.run(change.make)
         assert ended.code == 0, ended.text
         found = list(course.places(command, ended))
         _say(f"left alone, {command} took {ended.seconds:.1f} s; {len(found)} places in it")
@@ -89,14 +88,11 @@ def _fault_of(course: Course, number: int, moment: Moment) -> str:
     course.log.clear()
     if not _reached(course, moment):
         return _given_up(course, "the way there failed")
-    before = course.wanted
     course.ask(moment.place.command)
     ended = course.run(COMMANDS[moment.place.command].make, moment)
     _say(f"{number:3} {moment}\n      {ended.struck or 'never reached'}; ended {ended.code}")
     if moment.then == "destroy":
         course.wanted = None
-    elif course.wanted is None:
-        course.wanted = before  # the stack file still says so
     told, fault = _finished(course, moment)
     _say(f"      {told}{': ' + fault if fault else ''}")
     if not ended.struck:
@@ -131,23 +127,11 @@ def _finished(course: Course, moment: Moment) -> tuple[str, str]:
 
 def _reached(course: Course, moment: Moment) -> bool:
     """Runs that nothing strikes, until the moment's command is a change."""
-    for command in _way(course.wanted, moment.place.command):
+    for command in way(course.wanted, moment.place.command):
         course.ask(command)
         if course.run(COMMANDS[command].make).code:
             return False
     return True
-
-
-def _way(wanted: Wanted | None, command: Command) -> list[Command]:
-    """The fewest commands after which `command` is a change."""
-    ways: list[tuple[Wanted | None, list[Command]]] = [(wanted, [])]
-    for now, way in ways:  # it grows while it is walked
-        if COMMANDS[command].leads(now) != now:
-            return way
-        ways += [
-            (c.leads(now), [*way, name]) for name, c in COMMANDS.items() if c.leads(now) != now
-        ]
-    raise AssertionError(command)
 
 
 def _summary(moments: list[Moment], failed: int) -> str:
