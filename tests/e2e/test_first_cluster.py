@@ -266,6 +266,52 @@ def test_a_node_without_its_external_ip_is_noticed(cluster: Cluster) -> None:
     )
 
 
+def _machines(cluster: Cluster) -> dict[str, str]:
+    """The containers' ids by their names."""
+    words = ["podman", "inspect", "--format", "{{.Name}} {{.Id}}", *cluster.containers]
+    listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    return dict(line.split() for line in listed.splitlines())
+
+
+def test_a_machine_is_made_anew_once_when_its_name_newly_stands_in_replace(
+    cluster: Cluster,
+) -> None:
+    machines, uids = _machines(cluster), _uids(cluster)
+    cluster.workspace.configure(replace=[AGENTS[0]])
+    try:
+        replaced = cluster.workspace.make("up")
+        assert replaced.code == 0, replaced.text
+        now = _machines(cluster)
+        assert {name for name in now if now[name] != machines[name]} == {f"k3s-{AGENTS[0]}"}
+        assert {name for name, uid in _uids(cluster).items() if uid != uids[name]} == {AGENTS[0]}
+        assert all(map(is_ready, cluster.nodes()))
+        assert wrong_addresses(cluster.nodes(), cluster.outputs["nodes"]) == []
+        again = cluster.workspace.make("up")
+        assert re.search(r"^up done: \d+ unchanged; ", again.text, re.MULTILINE), again.text
+    finally:
+        cluster.workspace.configure(replace=[])
+    without = cluster.workspace.make("up")
+    assert without.code == 0, without.text
+    assert _machines(cluster) == now
+
+
+def _uids(cluster: Cluster) -> dict[str, str]:
+    return {node["metadata"]["name"]: node["metadata"]["uid"] for node in cluster.nodes()}
+
+
+def test_another_image_or_memory_is_for_machines_to_come(cluster: Cluster) -> None:
+    networks = SETTINGS["local"]
+    assert isinstance(networks, dict)
+    machines = _machines(cluster)
+    cluster.workspace.configure(local=networks | {"memory": "3g"})
+    try:
+        changed = cluster.workspace.make("up")
+        assert re.search(r"^up done: \d+ unchanged; ", changed.text, re.MULTILINE), changed.text
+        assert _machines(cluster) == machines
+    finally:
+        cluster.workspace.configure(local=networks)
+
+
 def test_an_agent_that_is_taken_out_is_drained_and_gone_and_the_others_are_left_alone(
     cluster: Cluster,
 ) -> None:
@@ -285,8 +331,9 @@ def test_an_agent_that_is_taken_out_is_drained_and_gone_and_the_others_are_left_
         told = re.search(r"^up done: (.*); [\d.]+ s$", gone.text, re.MULTILINE)
         assert told, gone.text
         counts = {what: int(n) for n, what in (part.split() for part in told[1].split(", "))}
-        # Machine, host key, prepare, install, registration, and the four files of the release.
-        assert counts == {"unchanged": counts["unchanged"], "deleted": 9}, gone.text
+        # Machine, its generation and who asked for it, host key, prepare, install, registration,
+        # and the four files of the release.
+        assert counts == {"unchanged": counts["unchanged"], "deleted": 11}, gone.text
     finally:
         cluster.workspace.configure(groups=groups)
     back = cluster.workspace.make("up")
