@@ -44,6 +44,7 @@ remove_other_releases() {
 }
 
 main() {
+    take_k3s
     if ! has_joined; then
         say "has not joined yet"
         return 0

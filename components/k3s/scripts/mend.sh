@@ -11,6 +11,7 @@ has_settled() {
 }
 
 main() {
+    take_k3s
     if ! has_joined; then
         say "has not joined yet"
         return 0

@@ -17,6 +17,15 @@ set_pending() {
     : >"$PENDING"
 }
 
+# Different steps put k3s in place: none of them while one of an earlier run, which was killed, still
+# does. Held as long as the script runs.
+take_k3s() {
+    mkdir -p "$(dirname "$PENDING")"
+    exec 6>/run/k3s-pulumi/k3s.lock
+    flock -w "$TURN_SECONDS" 6 ||
+        fail "what an earlier run does to k3s here has not ended after $TURN_SECONDS s — see which: fuser -v /run/k3s-pulumi/k3s.lock"
+}
+
 # A node that has been in its cluster, as far as k3s got with it.
 has_joined() {
     if [ "$ROLE" = server ]; then [ -d "$SERVER_DATA/db/etcd/member" ]; else [ -s "$CONFIG_FILE" ]; fi
@@ -166,6 +175,7 @@ run() {
 }
 
 put_in_place_and_run() {
+    take_k3s
     write_labels
     put_in_place
     run
