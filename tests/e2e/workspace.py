@@ -53,7 +53,7 @@ class Workspace:
         process = subprocess.run(
             self._copy.make(command),
             cwd=self.folder,
-            env=environment(K3S="lab", **variables),
+            env=environment(**{"K3S": "lab", **variables}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -70,7 +70,7 @@ class Workspace:
             return subprocess.Popen(
                 self._copy.make(command),
                 cwd=self.folder,
-                env=environment(K3S="lab", **variables),
+                env=environment(**{"K3S": "lab", **variables}),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
