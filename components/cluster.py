@@ -84,6 +84,7 @@ class K3sCluster(pulumi.ComponentResource):
             after=[*endpoint.resources, *admitted],
             features=settings.addons.features(),
             labels={group: settings.addons.labels(group) for group in settings.groups},
+            requirements=settings.requirements,
             opts=child,
         )
         self._make_provider = functools.cache(functools.partial(_provider, name, k3s, child))

@@ -19,6 +19,7 @@ from components.groups import NodeGroup
 from components.k3s import options as k3s_options
 from components.k3s import settings as k3s_settings
 from components.k3s import upgrade as upgrade_rules
+from components.k3s.requirements import Requirements
 from components.k3s.settings import K3sSettings
 from components.k3s.upgrade import UpgradeSettings
 from components.network import NetworkSettings
@@ -73,6 +74,10 @@ class ClusterSettings(Settings):
         default=False,
         description="true: raw disks, fixed addresses and balancer are never deleted",
     )
+    requirements: Requirements = Field(
+        default="warning",
+        description="what less memory or disk than k3s asks for is, error or warning",
+    )
     local: LocalSettings = Field(
         default_factory=LocalSettings, description="an object with the keys of platform local"
     )
@@ -117,6 +122,7 @@ class Draft:
     access: AccessSettings | None = None
     network: NetworkSettings | None = None
     addons: Addons | None = None
+    requirements: Requirements | None = None
     local: LocalSettings | None = None
     digitalocean: DigitalOceanSettings | None = None
     aws: AwsSettings | None = None
@@ -251,6 +257,7 @@ def _of_platform(
         access=draft.access,
         network=draft.network,
         operator_key_given=operator_key_given,
+        requirements=draft.requirements or "warning",
     )
     yield from KINDS[platform].problems(getattr(draft, platform), asked)
 

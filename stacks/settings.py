@@ -1,8 +1,10 @@
 """The stack's config, read into typed settings; every mistake told at once, by key."""
 
+import contextlib
 import difflib
 import json
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
 from typing import Any
 
 import pulumi
@@ -173,9 +175,20 @@ def _problem(details: ErrorDetails) -> Problem:
         return Problem(key=key, given=None, why="it is needed", write=f"write {_help(path)}")
     if kind == "extra_forbidden":
         return _unknown_key(path, details["input"])
-    message = details["msg"].removeprefix("Value error, ")
+    message = _network_mistake(details) or details["msg"].removeprefix("Value error, ")
     why = message[0].lower() + message[1:]
     return Problem(key=key, given=details["input"], why=why, write=f"write {_help(path)}")
+
+
+def _network_mistake(details: ErrorDetails) -> str | None:
+    """What pydantic does not tell of a CIDR: that it is an address, with bits behind its prefix."""
+    if not details["type"].startswith("ip_") or not details["type"].endswith("_network"):
+        return None
+    with contextlib.suppress(ValueError):
+        network = ip_network(str(details["input"]), strict=False)
+        if str(network) != str(details["input"]) and f"v{network.version}" in details["type"]:
+            return f"it has bits set behind its prefix, which a network has not: {network} is one"
+    return None
 
 
 def _unknown_key(path: list[str], given: object) -> Problem:

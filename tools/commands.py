@@ -15,6 +15,7 @@ from tools import (
     k3s_release,
     mistakes,
     packages,
+    podman,
     processes,
     pulumi_stack,
     stackfile,
@@ -147,6 +148,7 @@ def _begin(name: str, *, makes_nodes: bool = False, builds: bool = False) -> Ses
     if makes_nodes and stack.is_local:
         inotify.warn(stack)
         packages.ensure()
+        podman.check()
     chosen = engine.choose(stack, stored, made.engine)
     env = state.environment(stack, where, stored)
     if stack.is_local:

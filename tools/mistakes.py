@@ -31,4 +31,11 @@ def check(stack: StackFile) -> None:
     try:
         parse(stack.name, raw, operator_key_given="operatorKey" in in_clear, in_clear=in_clear)
     except SettingsError as error:
-        raise ToolError(stack.path.name, str(error), "put these right, then run it again") from None
+        # The mistakes come last, a line each: nothing is to be read as a part of one of them.
+        count, _, each = str(error).partition(":\n")
+        right = (
+            "put it right, then run it again"
+            if len(error.problems) == 1
+            else ("put these right, then run it again")
+        )
+        raise ToolError(stack.path.name, count, f"{right}:\n{each}") from None

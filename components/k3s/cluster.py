@@ -12,6 +12,7 @@ from components.k3s.config import NodeFacts, ServerFacts
 from components.k3s.install import bootstrap, install
 from components.k3s.prepare import Feature, prepare
 from components.k3s.registration import register
+from components.k3s.requirements import Requirements
 from components.k3s.rolling import Rollout, Target
 from components.k3s.settings import K3sSettings
 from components.k3s.upgrade import UpgradeSettings
@@ -27,6 +28,7 @@ class K3s(pulumi.ComponentResource):
     `spans` says that the machines are on several networks; `after` is what must be there before
     they can reach each other. `features` are what add-ons need of every machine, `labels` what they
     need of nodes, by group: set at registration, they are none of k3s's own configuration.
+    `requirements` says what less memory or disk than k3s asks for is.
 
     `settings` are what it was made with. Outputs: `server_token`, `agent_token` (full tokens,
     secret), `kubeconfig` (secret), and `version`, known once every node is Ready.
@@ -51,6 +53,7 @@ class K3s(pulumi.ComponentResource):
         after: Sequence[pulumi.Resource] = (),
         features: Sequence[Feature] = (),
         labels: Mapping[str, Mapping[str, str]] | None = None,
+        requirements: Requirements = "warning",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("k3s:cluster:K3s", name, None, opts)
@@ -65,7 +68,14 @@ class K3s(pulumi.ComponentResource):
         self._tokens = tokens.make(name, self._child)
         backend = settings.backend(spans=spans)
         self._prepared = {
-            m.name: prepare(m, settings, self._child, backend=backend, features=features)
+            m.name: prepare(
+                m,
+                settings,
+                self._child,
+                backend=backend,
+                features=features,
+                required=requirements,
+            )
             for m in machines
         }
         ca_hash = bootstrap(

@@ -8,7 +8,9 @@ from typing import Literal
 import pulumi
 from pulumi_command import remote
 
+from components.k3s import requirements
 from components.k3s.release import Release, folder, release
+from components.k3s.requirements import Requirements
 from components.k3s.settings import K3sSettings
 from components.k3s.step import Step
 from components.platforms import cloudinit
@@ -17,7 +19,7 @@ from components.platforms.machine import Machine
 # cloud-init's end 600 s, that of a fetch at boot 930 s, a fetch of one's own: some 250 MB, and
 # packages 900 s, after 300 s for each of the package manager's two locks.
 _SECONDS = 4500
-_PARTS = ("cloud_init", "features", "metadata", "release", "version")
+_PARTS = ("cloud_init", "features", "metadata", "release", "requirements", "version")
 # What add-ons may need of a machine: features.sh knows each.
 Feature = Literal["iscsi", "nfs"]
 
@@ -41,12 +43,13 @@ def prepare(
     *,
     backend: Literal["vxlan", "wireguard-native", "none"],
     features: Sequence[Feature] = (),
+    required: Requirements = "warning",
 ) -> Prepared:
     """Check the node and bring the release's files to it, fetched there or uploaded.
 
     `backend` is flannel's, which the node's kernel must be fit for. Of `features`, what the machine
     lacks is installed from its distribution's packages. Pods are kept from the machine's metadata
-    addresses.
+    addresses. `required` says what less memory or disk than k3s asks for is.
     """
     chosen = release(settings, machine.arch)
     checked = Step("prepare", seconds=_SECONDS, parts=_PARTS).on(
@@ -56,6 +59,7 @@ def prepare(
         variables={
             **chosen.variables(),
             **chosen.download_variables(),
+            **requirements.variables(machine.role, required),
             "ROLE": machine.role,
             "ARCH": machine.arch,
             "BACKEND": backend,

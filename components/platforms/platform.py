@@ -9,6 +9,7 @@ import pulumi
 from components.access import AccessSettings
 from components.firewall import Row
 from components.groups import NodeGroup
+from components.k3s.requirements import Requirements
 from components.k3s.settings import K3sSettings
 from components.network import NetworkSettings
 from components.platforms.machine import Machine
@@ -56,7 +57,7 @@ class Asked:
 
     A part that could not be read is None, and what depends on it is left out. `groups` are the
     platform's own; `nodes` and `rows` the whole cluster's. `operator_key_given` is False where the
-    stack is to make the operator's key.
+    stack is to make the operator's key. `requirements` is what less memory than k3s asks for is.
     """
 
     cluster: str
@@ -68,6 +69,7 @@ class Asked:
     access: AccessSettings | None
     network: NetworkSettings | None
     operator_key_given: bool = True
+    requirements: Requirements = "warning"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,6 +69,11 @@ def check_prerequisites() -> None:
             f"not installed: {', '.join(missing)} — the node image is made from Debian's packages "
             f"and kept by Podman — run: sudo apt-get install -y {' '.join(missing)}"
         )
+    if os.geteuid() != 0 and not shutil.which("sudo"):
+        raise BuildError(
+            "this is not root, and there is no sudo — building the node image needs root — run it "
+            "as root"
+        )
     if os.geteuid() != 0 and subprocess.run(as_root("true"), capture_output=True).returncode:
         raise BuildError(
             "sudo asks for a password — building the node image needs root and nobody is there "
@@ -82,7 +87,10 @@ def image_exists(reference: str) -> bool:
         as_root("podman", "image", "exists", reference), capture_output=True, text=True
     )
     if answer.returncode not in (0, 1):
-        raise BuildError(f"podman cannot be used as root — {answer.stderr.strip()}")
+        raise BuildError(
+            f"podman cannot be used as root — {answer.stderr.strip()} — run this as root of the "
+            "machine itself, or in a container that is privileged"
+        )
     return answer.returncode == 0
 
 

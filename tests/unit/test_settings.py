@@ -105,6 +105,11 @@ def test_the_dev_stack_file_is_right() -> None:
             "k3s.version: 1.35 — not the name of a k3s release — write it as the release page has",
         ),
         (
+            {"local": {"privateCidr": "10.120.7.0/16"}},
+            "local.privateCidr: 10.120.7.0/16 — it has bits set behind its prefix, which a network "
+            "has not: 10.120.0.0/16 is one — write addresses of the private network, a CIDR",
+        ),
+        (
             {"k3s": K3S | {"clusterCidr": "10.42.0.0/33"}},
             "k3s.clusterCidr: 10.42.0.0/33 — input is not a valid IPv4 network — write addresses",
         ),

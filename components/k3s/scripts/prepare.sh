@@ -2,7 +2,7 @@
 # Is this machine fit to be a node? Then pods are kept from the cloud's metadata, and the release's
 # files are fetched, or room made for an upload.
 # Uses ROLE, ARCH, BACKEND (flannel's), VERSION, UPLOADER, BASE_URL (empty: the files are uploaded),
-# and what cloud_init.sh, features.sh, metadata.sh and release.sh use.
+# and what cloud_init.sh, features.sh, metadata.sh, release.sh and requirements.sh use.
 
 PROBLEMS=''
 
@@ -26,21 +26,6 @@ check_system() {
     # A clock far in the past finds no certificate valid yet. 1767225600 is 2026-01-01.
     [ "$(date +%s)" -ge 1767225600 ] ||
         problem "the clock says $(date -u +%F) — certificates would not be valid yet — set the time"
-}
-
-# Minimum of k3s (https://docs.k3s.io/installation/requirements), less what firmware and kernel keep.
-check_memory() {
-    if [ "$ROLE" = server ]; then least=900; else least=450; fi
-    found=$(($(awk '/^MemTotal:/ { print $2 }' /proc/meminfo) / 1024))
-    [ "$found" -ge "$least" ] ||
-        problem "$found MiB of memory — a k3s $ROLE needs $least MiB — use a larger machine"
-}
-
-check_disk() {
-    mkdir -p /var/lib/rancher
-    found=$(($(df -Pk /var/lib/rancher | awk 'NR == 2 { print $4 }') / 1024))
-    [ "$found" -ge 2048 ] ||
-        problem "$found MiB free under /var/lib/rancher — images and data need 2048 MiB — free some"
 }
 
 check_kernel() {
@@ -91,8 +76,7 @@ check_ports() {
 main() {
     wait_for_cloud_init
     check_system
-    check_memory
-    check_disk
+    check_requirements
     check_kernel
     check_ports
     check_version "$(running_version)" "$VERSION"

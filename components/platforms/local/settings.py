@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import Field
 
 from components.groups import NodeGroup
+from components.k3s import requirements
 from components.platforms.platform import Asked
 from components.problems import Problem
 from components.settings import Settings
@@ -69,6 +70,7 @@ def problems(settings: LocalSettings | None, asked: Asked) -> Iterator[Problem]:
     }
     for key, cidr in ranges.items():
         yield from _too_narrow(key, cidr)
+    yield from _memory(settings.memory, asked)
     k3s = asked.k3s
     others = (
         {"k3s.clusterCidr": k3s.cluster_cidr, "k3s.serviceCidr": k3s.service_cidr} if k3s else {}
@@ -116,6 +118,30 @@ def _foreign(group: NodeGroup) -> Mapping[str, object]:
         for key, value in given.items()
         if value != left_out[key]
     }
+
+
+def _memory(memory: str | None, asked: Asked) -> Iterator[Problem]:
+    """The same bounds that `prepare` holds a machine to, before one is made."""
+    if memory is None:
+        return
+    found = int(memory[:-1]) * (1024 if memory.endswith("g") else 1)
+    for role in sorted({node.role for node in asked.nodes if node.platform == "local"}):
+        needs = requirements.MEMORY[role]
+        short_of = needs.too_little(found)
+        if short_of == needs.least:
+            yield Problem(
+                key="local.memory",
+                given=memory,
+                why=f"a k3s {role} does not start with less than {needs.least} MiB",
+                write=f"write {needs.asked}m, or leave memory out",
+            )
+        elif short_of is not None and asked.requirements == "error":
+            yield Problem(
+                key="local.memory",
+                given=memory,
+                why=f"k3s asks {role}s for {needs.asked} MiB",
+                write=f"write {needs.asked}m, leave memory out, or write requirements: warning",
+            )
 
 
 def _too_narrow(key: str, cidr: ipaddress.IPv4Network) -> Iterator[Problem]:

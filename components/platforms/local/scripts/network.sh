@@ -89,6 +89,7 @@ before_any_stack() {
 
 create() {
     check_podman
+    check_rights
     command -v ip >/dev/null ||
         fail "ip: not installed — it tells which addresses are taken — run: sudo apt-get install -y iproute2"
     lock_host -x

@@ -33,6 +33,16 @@ check_podman() {
             "there to type one — run: sudo -v, then the same command again; or allow it (sudoers, NOPASSWD)"
 }
 
+# Without rights over the machine Podman does not fail, not even as root: it begins a rootless life of its
+# own, without the image, networks and containers of anybody else.
+check_rights() {
+    said=$(rootful_podman info --format '{{.Host.Security.Rootless}}' 2>&1) || true
+    [ "$said" = false ] ||
+        fail "podman: nodes on this machine need it as root, and it does not work with root's rights here:" \
+            "$(printf '%s\n' "$said" | tail -n 1) — run this as root of the machine itself, or in a container" \
+            "that is privileged"
+}
+
 # owner_of KIND NAME: the NETWORK of the stack that made a container, network or volume; else nothing.
 owner_of() {
     labels=.Labels
