@@ -1,9 +1,11 @@
 """A machine looks at the registration address before k3s joins there for ever."""
 
 import hashlib
+import re
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,8 +29,9 @@ main </dev/null
 
 
 @contextmanager
-def registration(folder: Path) -> Iterator[tuple[str, str]]:
-    """What k3s answers strangers there; gives host and port, and the CA's SHA-256."""
+def registration(folder: Path, *, ahead: int = 0) -> Iterator[tuple[str, str]]:
+    """What k3s answers strangers there, its clock so many seconds ahead of the time; gives host and
+    port, and the CA's SHA-256."""
     names = {"-keyout": folder / "key.pem", "-out": folder / "ca.pem"}
     words = [str(word) for pair in names.items() for word in pair]
     made = ("openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=k3s")
@@ -41,6 +44,9 @@ def registration(folder: Path) -> Iterator[tuple[str, str]]:
             self.send_response(200 if known else 401)
             self.end_headers()
             self.wfile.write(ca if known else b"Unauthorized\n")
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((timestamp or time.time()) + ahead)
 
         def log_message(self, format: str, *args: object) -> None:
             """Says nothing."""
@@ -62,7 +68,7 @@ def looks(
 ) -> "subprocess.CompletedProcess[str]":
     """What a machine with `config` does, its data in `folder`."""
     text = compose(
-        [SCRIPTS / "lib.sh", SCRIPTS / "reach.sh"],
+        [SCRIPTS / f"{part}.sh" for part in ("lib", "clock", "reach")],
         {
             "NODE": "node-2",
             "STEP": "install",
@@ -94,6 +100,18 @@ def test_a_machine_does_not_join_another_cluster(tmp_path: Path, k3s_release: K3
     assert done.returncode == 1
     assert f"https://{address} belongs to another cluster" in done.stderr
     assert f"has SHA-256 {digest}, this stack's has {'0' * 64}" in done.stderr
+
+
+@pytest.mark.parametrize(("ahead", "way"), [(600, "behind"), (-600, "ahead of")])
+def test_a_machine_whose_clock_is_ten_minutes_off_does_not_join(
+    tmp_path: Path, k3s_release: K3sRelease, ahead: int, way: str
+) -> None:
+    with registration(tmp_path, ahead=ahead) as (address, digest):
+        done = looks(tmp_path, k3s_release, role="agent", config=joining(address, digest))
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    # A second may pass between the two.
+    assert re.search(rf"clock is (10 min [01]|9 min 5[89]) s {way} that of https://{address}", line)
 
 
 @pytest.mark.parametrize(("role", "warned"), [("agent", False), ("server", True)])

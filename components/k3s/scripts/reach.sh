@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2154
 # Looks at the registration address before a node joins: k3s itself would ask there for ever.
-# Uses ROLE, CONFIG and REACH_SECONDS, which is how long the address may take until it answers.
+# Uses ROLE, CONFIG and REACH_SECONDS, which is how long the address may take until it answers, and
+# clock.sh.
 
 REGISTRATION_CA=/run/k3s-pulumi/registration-ca
 
@@ -10,10 +11,11 @@ registration_url() { printf '%s\n' "$CONFIG" | sed -n 's/^server: //p'; }
 is_member() { [ "$ROLE" = server ] && [ -d "$SERVER_DATA/db/etcd/member" ]; }
 
 # ask_registration PATH: as a stranger, who is shown the cluster's CA and no more. What else a
-# joiner says to that CA comes after the comparison with its token.
+# joiner says to that CA comes after the comparison with its token. Told in such detail, what was
+# answered has the clock there in it.
 ask_registration() {
     "$K3S" kubectl --kubeconfig /dev/null --token none --insecure-skip-tls-verify \
-        --request-timeout 5s --server "$(registration_url)" get --raw "$1"
+        --request-timeout 5s --server "$(registration_url)" --v 8 get --raw "$1"
 }
 
 shows_its_ca() { ask_registration /cacerts >"$REGISTRATION_CA" 2>"$REGISTRATION_CA.words"; }
@@ -32,6 +34,7 @@ check_registration() {
     wait_closely_for "$REACH_SECONDS" shows_its_ca || fail "$url has not answered within $REACH_SECONDS s: \
 $(tail -n 1 "$REGISTRATION_CA.words") — this $ROLE joins there — see that k3s runs on another server, and that \
 nothing closes port 6443 between the two; then run up again$(without_answer)"
+    compare_clocks "$url" "$(sed -n 's/^[[:space:]]*Date: //p' "$REGISTRATION_CA.words" | tail -n 1)" "$(date +%s)"
     expected=$(printf '%s\n' "$CONFIG" | sed -n 's/^token: .*K10\([0-9a-f]\{64\}\)::.*/\1/p')
     found=$(sha256sum "$REGISTRATION_CA" | cut -d ' ' -f 1)
     [ "$found" = "$expected" ] || fail "$url belongs to another cluster: the CA there has SHA-256 $found, this stack's \
