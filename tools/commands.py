@@ -1,5 +1,6 @@
 """What each command does, in order."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from tools import (
     pulumi_stack,
     stackfile,
     state,
+    unreached,
 )
-from tools.engine import Engine
+from tools.engine import Engine, EngineError
 from tools.files import write_private
 from tools.messages import ToolError, say
 from tools.paths import Cache, State, cache, clone_state
@@ -45,9 +47,27 @@ class Session:
         """Runs an operation of the engine."""
         if self.stack.is_local and operation in _CHANGING:
             interrupted.put_right(self.stack.name, self.state, releases=operation != "destroy")
-        self.engine.run(
-            operation, self.stack, self.config, self.env, self.state, unattended=unattended
-        )
+        try:
+            self.engine.run(
+                operation, self.stack, self.config, self.env, self.state, unattended=unattended
+            )
+        except EngineError:
+            if operation in _CHANGING:
+                self._tell_of_unreached()
+            raise
+
+    def _tell_of_unreached(self) -> None:
+        """The machines of the stack that SSH does not get to, as far as they are known."""
+        checkpoint = self.state.checkpoint(self.stack.name)
+        if self.stack.is_local:
+            ways = list(unreached.of_this_machine(self.stack, checkpoint))
+        else:
+            ways = list(unreached.existing(self.stack))
+            with contextlib.suppress(ToolError):  # it may have failed before there were any
+                outputs = self.engine.outputs(self.stack, self.config, self.env)
+                ways += unreached.of_outputs(outputs)
+        for line in unreached.told(ways):
+            say(line)
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets in clear. Raises ToolError for a stack not made yet."""

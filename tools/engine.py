@@ -21,6 +21,10 @@ _CHANGING = ("up", "refresh", "destroy")
 _INTERRUPTED = 130  # the shell's way of saying SIGINT; the lab's engine keeps to it
 
 
+class EngineError(ToolError):
+    """An operation that the engine began and could not do; it has said why."""
+
+
 @dataclass(frozen=True)
 class Engine:
     """`name` is pulumi or lab; `why` tells the user why it was taken."""
@@ -72,7 +76,7 @@ class Engine:
         *,
         unattended: bool = False,
     ) -> None:
-        """Runs the operation with live output. Raises ToolError when it fails."""
+        """Runs the operation with live output. Raises ToolError: EngineError when it fails."""
         if self.executable is not None and stack.is_local:
             pulumi_stack.ensure(self.executable, stack, config, env, state)
         code = processes.run(self.command(operation, stack, config, unattended=unattended), env)
@@ -83,7 +87,7 @@ class Engine:
                 f"run `make {operation} STACK={stack.name}` again to go on, or `make destroy`",
             )
         if code != 0:
-            raise ToolError(
+            raise EngineError(
                 f"stack {stack.name}",
                 f"the {self.name} engine ended with exit code {code}, see above",
                 f"put the cause right and run `make {operation} STACK={stack.name}` again",

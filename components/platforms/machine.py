@@ -34,7 +34,8 @@ class Addresses:
 class Ssh:
     """How to reach a machine: `host_key` is an OpenSSH public key line and is always verified.
 
-    `jump` is a host in between, its own host key verified as well.
+    `jump` is a host in between, its own host key verified as well. `dial_attempts` may fail before
+    a step does.
     """
 
     host: pulumi.Output[str]
@@ -43,6 +44,7 @@ class Ssh:
     private_key: pulumi.Output[str]
     host_key: pulumi.Output[str]
     jump: "Ssh | None" = None
+    dial_attempts: int = DIAL_ATTEMPTS
 
     def connection(self) -> remote.ConnectionArgs:
         """The connection of pulumi-command's remote resources, with its dials bounded."""
@@ -56,7 +58,7 @@ class Ssh:
             "port": float(self.port),
             "private_key": self.private_key,
             "host_key": self.host_key,
-            "dial_error_limit": DIAL_ATTEMPTS,
+            "dial_error_limit": self.dial_attempts,
             "per_dial_timeout": DIAL_TIMEOUT_SECONDS,
         }
 

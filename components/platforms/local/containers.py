@@ -12,6 +12,9 @@ from components.platforms.local.settings import LocalSettings, address
 from components.platforms.machine import Ssh
 from components.platforms.platform import Shared
 
+# Half a minute: sshd was waited for when the container was made, and a container boots in seconds.
+_DIAL_ATTEMPTS = 13
+
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
@@ -80,6 +83,7 @@ def container(
             port=22,
             private_key=shared.operator.private,
             host_key=host_key.public_key_openssh,
+            dial_attempts=_DIAL_ATTEMPTS,
         ),
         id=known,
         resource=made,
