@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,11 @@ class Workspace:
 
     def make(self, command: str, **variables: str) -> Made:
         """Run `make COMMAND STACK=...` as a user does; never raises."""
+        return self._run(self._copy.make(command), **variables)
+
+    def _run(self, words: Sequence[str], **variables: str) -> Made:
         process = subprocess.run(
-            self._copy.make(command),
+            words,
             cwd=self.folder,
             env=environment(**{"K3S": "lab", **variables}),
             stdin=subprocess.DEVNULL,
@@ -63,6 +66,11 @@ class Workspace:
         made = Made(process.returncode, process.stdout, process.stderr)
         self.said.append(made.text)
         return made
+
+    def command(self, command: str, *, under: Sequence[str] = (), **variables: str) -> Made:
+        """The same without `make`, whose exit code is its own; `under` are words before it."""
+        words = [*under, sys.executable, "-m", "tools", command, "--stack", self.stack]
+        return self._run(words, **variables)
 
     def start(self, command: str, log: Path, **variables: str) -> "subprocess.Popen[bytes]":
         """The same, left running; what it says goes to `log`."""

@@ -74,7 +74,8 @@ def test_a_closed_port_is_told_with_the_reason(host: SshHost) -> None:
     assert lines == [
         f"dev-agent-1 at 127.0.0.1:{closed.port} — SSH does not get there: connection refused — "
         f"start it if it is off, and open port {closed.port} to this machine (firewalls on the "
-        "way; on a cloud access.ssh); one that is gone for good is made anew by replace: [dev-agent-1]"
+        "way; on a cloud access.ssh); one that is gone for good is made anew by "
+        "replace: [dev-agent-1]"
     ]
 
 

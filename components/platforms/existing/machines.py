@@ -1,7 +1,7 @@
 """The hosts of a group, as the rest of the program knows a node."""
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pulumi
@@ -12,6 +12,7 @@ from components import scripts
 from components.groups import NodeGroup
 from components.k3s.release import STORE
 from components.k3s.step import TURN
+from components.platforms.existing import login
 from components.platforms.existing.hosts import Address, Host, JumpHost
 from components.platforms.existing.settings import ExistingSettings
 from components.platforms.machine import Addresses, Machine, Ssh
@@ -93,13 +94,13 @@ class BalancerHost:
 
 def balancer(name: str, host: Host, shared: Shared, opts: pulumi.ResourceOptions) -> BalancerHost:
     """The host, which shares the network of those that have private addresses."""
-    ExistingHost(name, host, opts)
+    made = ExistingHost(name, host, opts)
     return BalancerHost(
         name=name,
         network="existing",
         private=_addresses(host.internal()),
         public=_addresses(host.external()),
-        ssh=_ssh(host, shared.operator, jump=host.jump),
+        ssh=_as_root(made, name, host, shared),
     )
 
 
@@ -131,7 +132,7 @@ def _machine(
 ) -> Machine:
     generation = shared.generations.get(name)
     made = ExistingHost(name, host, opts, generation)
-    ssh = _ssh(host, shared.operator, jump=host.jump)
+    ssh = _as_root(made, name, host, shared)
     cleaned = made.cleaned(name, host, ssh, shared, generation or "")
     return Machine(
         name=name,
@@ -156,6 +157,13 @@ def _addresses(address: Address | None) -> Addresses:
     known = pulumi.Output.from_input(str(address))
     is_ipv4 = isinstance(address, ipaddress.IPv4Address)
     return Addresses(ipv4=known) if is_ipv4 else Addresses(ipv6=known)
+
+
+def _as_root(made: ExistingHost, name: str, host: Host, shared: Shared) -> Ssh:
+    """How steps get there, once it is seen that they may become root."""
+    ssh = _ssh(host, shared.operator, jump=host.jump)
+    opts = pulumi.ResourceOptions(parent=made)
+    return replace(ssh, host=login.checked(name, host, ssh, opts))
 
 
 def _ssh(host: JumpHost, operator: OperatorKey, jump: JumpHost | None = None) -> Ssh:
