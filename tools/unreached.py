@@ -28,6 +28,7 @@ class Way:
     """Where a machine's sshd is, and the host key that it has to show (type and key).
 
     `setting` is where an existing host's key is written; None for a machine that the stack made.
+    Nodes alone can be made anew one by one.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Way:
     port: int
     host_key: str
     setting: str | None = None
+    is_node: bool = True
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -52,7 +54,7 @@ def told(ways: Sequence[Way]) -> list[str]:
 
 def of_this_machine(stack: StackFile, checkpoint: Path) -> Iterator[Way]:
     """Containers that a stack here has made by its state, with the keys given to them."""
-    from components.platforms.local.settings import LocalSettings, address
+    from components.platforms.local.settings import LocalSettings, address, registration_name
 
     resources = checkpoints.deployment(checkpoint).get("resources") or ()
     made = {_name(r) for r in resources if r["type"] == _CONTAINER}
@@ -64,7 +66,8 @@ def of_this_machine(stack: StackFile, checkpoint: Path) -> Iterator[Way]:
         node = _name(resource).removesuffix(_HOST_KEY)
         if resource["type"] == _PRIVATE_KEY and node != _name(resource) and node in made:
             public = str(resource["outputs"]["publicKeyOpenssh"])
-            yield Way(node, str(address(cidr, node)), 22, public)
+            is_node = node != registration_name(stack.name)
+            yield Way(node, str(address(cidr, node)), 22, public, is_node=is_node)
 
 
 def existing(stack: StackFile) -> Iterator[Way]:
@@ -146,23 +149,24 @@ def _described(key: Any) -> str:
 
 
 def _silent(way: Way, reason: str) -> str:
-    gone = (
-        "for one that is gone for good see docs/existing-hosts.md"
-        if way.setting
-        else f"one that is gone for good is made anew by replace: [{way.name}]"
-    )
     return (
         f"{way} — SSH does not get there: {reason} — start it if it is off, and open port "
-        f"{way.port} to this machine (firewalls on the way; on a cloud access.ssh); {gone}"
+        f"{way.port} to this machine (firewalls on the way; on a cloud access.ssh){_gone(way)}"
     )
+
+
+def _gone(way: Way) -> str:
+    if way.setting:
+        return "; for one that is gone for good see docs/existing-hosts.md"
+    return f"; one that is gone for good is made anew by replace: [{way.name}]" * way.is_node
 
 
 def _another_key(way: Way, shown: str, expected: str) -> str:
-    do = (
-        f"if it is yours write it as {way.setting}"
-        if way.setting
-        else f"then put the stack's key back, or have it made anew by replace: [{way.name}]"
-    )
+    do = "then put the stack's key back"
+    if way.setting:
+        do = f"if it is yours write it as {way.setting}"
+    elif way.is_node:
+        do = f"then put the stack's key back, or have it made anew by replace: [{way.name}]"
     return (
         f"{way} — its SSH host key is {shown}, and should be {expected}: it was set up anew, or "
         "another machine answers in its place — compare with what its own console shows "

@@ -66,6 +66,12 @@ def test_of_a_host_that_exists_the_setting_is_named(host: SshHost) -> None:
     assert line.endswith("; if it is yours write it as existing.hosts.shed.hostKey")
 
 
+def test_what_is_no_node_is_not_to_be_replaced(host: SshHost) -> None:
+    balancer = Way("dev-registration", "127.0.0.1", host.port, another_key(), is_node=False)
+    (line,) = unreached.told([balancer])
+    assert line.endswith("; then put the stack's key back")
+
+
 def test_a_closed_port_is_told_with_the_reason(host: SshHost) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -104,11 +110,15 @@ def test_containers_are_known_by_the_stacks_state(tmp_path: Path) -> None:
         # The agent's container has not been made.
         resource("command:local:Command", "dev-network"),
         resource("command:local:Command", "dev-server-1"),
+        resource(key, "dev-registration-host-key", publicKeyOpenssh="ssh-ed25519 AAAA4"),
+        resource("command:local:Command", "dev-registration"),
     ]
     checkpoint = tmp_path / "dev.json"
     checkpoint.write_text(json.dumps({"checkpoint": {"latest": {"resources": resources}}}))
     local = stack('config:\n  k3s:platform: local\n  k3s:local: {publicCidr: "10.9.0.0/24"}\n')
-    (way,) = unreached.of_this_machine(local, checkpoint)
+    way, balancer = unreached.of_this_machine(local, checkpoint)
+    assert (balancer.name, balancer.is_node) == ("dev-registration", False)
+    assert way.is_node
     assert (way.name, way.port, way.host_key.strip()) == ("dev-server-1", 22, "ssh-ed25519 AAAA2")
     assert way.host.startswith("10.9.0.")
     assert list(unreached.of_this_machine(local, tmp_path / "none.json")) == []
