@@ -17,6 +17,8 @@ import pytest
 from tests.conftest import K3sRelease
 from tests.e2e.conftest import SETTINGS, working_in
 from tests.e2e.workspace import Made, Workspace
+from tools import checkpoints
+from tools.paths import State
 
 pytestmark = pytest.mark.nodes
 
@@ -153,7 +155,7 @@ def test_a_mistake_is_refused_before_anything_is_made(
     assert mistake.told in refused.text
     # The one mistake is told of, and nothing else.
     assert len(refused.text.strip().splitlines()) <= 2, refused.text
-    assert list(workspace.state.glob("backend/.pulumi/stacks/*/*.json")) == []
+    assert not checkpoints.has_resources(State(workspace.state).checkpoint(STACK))
 
 
 def path_without(folder: Path, programs: Sequence[str]) -> str:
