@@ -229,8 +229,18 @@ def test_a_host_that_comes_changes_only_its_neighbours_tables(own: Recording) ->
     alone = run_stack("hybrid", OWN)
     new = own.resources.keys() - alone.resources.keys()
     assert {name for name in new if own.resources[name].type.startswith("command:")} == {
-        f"hybrid-agent-barn-{step}" for step in ("clean", "host", *STEPS)
-    }
+        f"hybrid-agent-barn-{step}"
+        for step in ("clean", "host", *STEPS)
+        # And the user whom shed has in these settings alone.
+    } | {"hybrid-server-shed-sudo"}
+
+
+def test_a_user_who_is_not_root_is_looked_at_before_every_step(own: Recording) -> None:
+    looked = own.resources["hybrid-server-shed-sudo"]
+    assert looked.inputs["create"].startswith("timeout ")
+    for step in ("clean", "host", "prepare", "install"):
+        assert "hybrid-server-shed-sudo" in own.resources[f"hybrid-server-shed-{step}"].dependencies
+    assert "hybrid-agent-barn-sudo" not in own.resources
 
 
 def test_a_host_is_cleaned_when_that_is_newly_asked_and_before_anything_else_is_done_on_it(
