@@ -1,6 +1,7 @@
 """`python -m tools <command>`: what the Makefile runs."""
 
 import argparse
+import errno
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -20,6 +21,11 @@ def main() -> int:
         say(f"make {given.command}: {error}")
     except KeyboardInterrupt:
         say(f"make {given.command}: interrupted")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        place = error.filename or "a file system on this machine"
+        say(f"make {given.command}: {place} — it is full — free some (df -h), then run it again")
     return 1
 
 

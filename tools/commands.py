@@ -19,6 +19,7 @@ from tools import (
     podman,
     processes,
     pulumi_stack,
+    room,
     stackfile,
     state,
     unreached,
@@ -164,6 +165,8 @@ def _begin(name: str, *, makes_nodes: bool = False, builds: bool = False) -> Ses
         charts.forced(stack)  # refuses the lab's charts
     if builds:
         mistakes.check(stack)
+        if stack.is_local:
+            room.check(where.root, stored.root)
     made = state.recall(name, where)
     if makes_nodes and stack.is_local:
         inotify.warn(stack)

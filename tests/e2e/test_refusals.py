@@ -182,6 +182,18 @@ def stands(made: Made, *nodes: str) -> None:
         assert re.search(rf"^{STACK}-{node} +Ready", made.stdout, re.MULTILINE), made.text
 
 
+def test_no_state_is_begun_where_there_is_no_room_for_it(workspace: Workspace) -> None:
+    workspace.state.mkdir(exist_ok=True)
+    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(workspace.state)]
+    subprocess.run(words, check=True)
+    try:
+        made = workspace.command("up")
+        assert list(workspace.state.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(workspace.state)], check=True)
+    refused(made, f"{workspace.state} — 1 MiB are free there, and what is written of a stack needs")
+
+
 def test_addresses_that_are_in_use_are_not_taken(workspace: Workspace) -> None:
     route = ["blackhole", "10.158.3.0/24"]
     subprocess.run(["ip", "route", "add", *route], check=True)
