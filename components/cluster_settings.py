@@ -63,7 +63,7 @@ class ClusterSettings(Settings):
     replace: tuple[str, ...] = Field(
         default=(),
         description="names of nodes whose machines are made anew, once each time a name comes, "
-        "such as [dev-server-1]; of several servers one at a time",
+        "such as [dev-server-1]; a server alone, one of several",
     )
     bootstrap_server: str | None = Field(
         default=None,

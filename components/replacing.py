@@ -69,6 +69,13 @@ def problems(nodes: Sequence[Node], replace: Sequence[str]) -> Iterator[Problem]
             why=f"of {len(servers)} servers one at a time may go: more could cost the quorum",
             write="name one, and the next one in its place when that has been replaced by an up",
         )
+    elif asked and len(set(replace) & known.keys()) > 1:
+        yield Problem(
+            key="replace",
+            given=", ".join(dict.fromkeys(replace)),
+            why="agents leave by way of a server, which has to stay meanwhile",
+            write=f"name {asked[0]} alone, and the agents in its place after an up",
+        )
 
 
 def bootstrap_problems(nodes: Sequence[Node], chosen: str | None) -> Iterator[Problem]:

@@ -65,8 +65,15 @@ def problems(**settings: object) -> list[str]:
     return []
 
 
-def test_a_server_of_several_and_agents_may_be_replaced_together() -> None:
-    assert problems(replace=["dev-server-1", "dev-agent-1", "dev-agent-2"]) == []
+@pytest.mark.parametrize("names", [["dev-server-1"], ["dev-agent-1", "dev-agent-2"]])
+def test_a_server_of_several_or_any_agents_may_be_replaced(names: list[str]) -> None:
+    assert problems(replace=names) == []
+
+
+def test_a_server_goes_alone_as_agents_leave_by_way_of_one() -> None:
+    (told,) = problems(replace=["dev-agent-1", "dev-server-2"])
+    assert told.startswith("replace: dev-agent-1, dev-server-2 — agents leave by way of a server")
+    assert "name dev-server-2 alone" in told
 
 
 def test_a_name_that_no_node_has_is_told_with_those_that_there_are() -> None:
