@@ -7,20 +7,11 @@ import pytest
 
 from components.k3s import upgrades
 from tests.unit.program import run_dev
+from tests.unit.test_version_script import run
 
 # Each older than the next, and one step from it.
-IN_ORDER = [
-    "v1.34.9+k3s1",
-    "v1.35.0-rc1+k3s1",
-    "v1.35.0-rc2+k3s1",
-    "v1.35.0-rc10+k3s1",
-    "v1.35.0+k3s1",
-    "v1.35.0+k3s2",
-    "v1.35.0+k3s10",
-    "v1.35.2+k3s1",
-    "v1.35.10+k3s1",
-    "v1.36.0+k3s1",
-]
+IN_ORDER = ["v1.34.9+k3s1", "v1.35.0+k3s1", "v1.35.2+k3s1", "v1.35.10+k3s1", "v1.36.0+k3s1"]
+SAME = ["v1.35.0-rc1+k3s1", "v1.35.0-rc10+k3s1", "v1.35.0+k3s1", "v1.35.0+k3s2", "v1.35.0+lab"]
 
 
 @pytest.mark.parametrize(("older", "newer"), [*itertools.pairwise(IN_ORDER)])
@@ -32,9 +23,20 @@ def test_a_later_release_may_follow_and_an_older_one_may_not(older: str, newer: 
     assert newer in problem.write
 
 
-@pytest.mark.parametrize("version", IN_ORDER)
-def test_the_same_release_stays(version: str) -> None:
-    assert list(upgrades.problems(version, version)) == []
+@pytest.mark.parametrize(("one", "other"), [*itertools.product(SAME, SAME)])
+def test_builds_of_one_release_follow_each_other_either_way(one: str, other: str) -> None:
+    assert list(upgrades.problems(one, other)) == []
+
+
+@pytest.mark.parametrize(
+    ("last", "wanted"),
+    [*itertools.product([*IN_ORDER, *SAME, "v1.33.9+k3s1", "v2.0.0+k3s1"], repeat=2)],
+)
+def test_the_node_holds_to_the_same_rule(last: str, wanted: str) -> None:
+    refused = [problem.why for problem in upgrades.problems(last, wanted)]
+    told = run(f"step_to '{last}' '{wanted}'").strip()
+    assert (told == "back") == any("does not go back" in why for why in refused)
+    assert (told not in ("back", "fine")) == any("skipped" in why for why in refused)
 
 
 @pytest.mark.parametrize("wanted", ["v1.37.0+k3s1", "v2.0.0+k3s1", "v1.40.3+k3s1"])
