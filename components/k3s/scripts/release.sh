@@ -33,7 +33,12 @@ fetch_release() {
     verify_artifacts
 }
 
+missing() {
+    fail "$STORE/$1 is missing — upload or download did not end, or it was removed since — run up again; where that does not bring it back: replace: [$NODE]"
+}
+
 verify_artifacts() {
+    [ -f "$STORE/$CHECKSUMS" ] || missing "$CHECKSUMS"
     for file in "$BINARY" "$IMAGES"; do
         expected=$(awk -v file="$file" '$2 == file || $2 == "*" file { print $1 }' "$STORE/$CHECKSUMS")
         if [ -z "$expected" ]; then
@@ -47,7 +52,7 @@ verify_artifacts() {
 
 # The digest of a file that has not changed since it was found right is not worked out again.
 verify_file() {
-    stamp="$2 $(stat -c '%s %Y %i' "$STORE/$1" 2>/dev/null)" || fail "$STORE/$1 is missing — upload or download did not end, or it was removed since — run up again; where that does not bring it back: replace: [$NODE]"
+    stamp="$2 $(stat -c '%s %Y %i' "$STORE/$1" 2>/dev/null)" || missing "$1"
     [ "$stamp" != "$(cat "$STORE/.$1.verified" 2>/dev/null)" ] || return 0
     found=$(sha256sum "$STORE/$1" | cut -d ' ' -f 1)
     if [ "$found" != "$2" ]; then
