@@ -10,6 +10,7 @@ from components.groups import NodeGroup
 from components.k3s import config, kubeconfig, options, tokens
 from components.k3s.config import NodeFacts, ServerFacts
 from components.k3s.install import bootstrap, install
+from components.k3s.members import members
 from components.k3s.prepare import Feature, prepare
 from components.k3s.registration import register
 from components.k3s.requirements import Requirements
@@ -64,6 +65,7 @@ class K3s(pulumi.ComponentResource):
         self._servers = [machine for machine in machines if machine.role == "server"]
         self._child = pulumi.ResourceOptions(parent=self)
         first = next((s for s in self._servers if s.name == bootstrap_server), self._servers[0])
+        self._registration_url = endpoint.registration.apply(config.url)
 
         self._tokens = tokens.make(name, self._child)
         backend = settings.backend(spans=spans)
@@ -94,6 +96,14 @@ class K3s(pulumi.ComponentResource):
         servers = self._install_servers()
         agents = self._install_agents([m for m in machines if m.role == "agent"], servers)
         registrations = self._register(machines, {**servers, **agents})
+        members(
+            name,
+            machines,
+            via=self._servers[0],
+            registration=self._registration_url,
+            after=registrations,
+            opts=self._child,
+        )
 
         self.kubeconfig = kubeconfig.read(
             name,
@@ -111,7 +121,7 @@ class K3s(pulumi.ComponentResource):
     def _make_rollout(self, upgrade: UpgradeSettings) -> Rollout:
         return Rollout(
             version=self._settings.version,
-            registration=self._endpoint.registration.apply(config.url),
+            registration=self._registration_url,
             upgrade=upgrade,
             reach_seconds=self._endpoint.settles,
             has_pod_network=self._settings.flannel_backend != "none",
@@ -168,16 +178,19 @@ class K3s(pulumi.ComponentResource):
         return [
             register(
                 machine,
-                via=next((s for s in self._servers if s is not machine), machine),
+                via=via,
+                registration=self._registration_url,
                 labels={**self._addons_labels.get(machine.group, {}), **self._labels(machine)},
                 dual_stack=self._settings.dual_stack,
                 has_pod_network=self._settings.flannel_backend != "none",
                 external_cloud=self._settings.external_cloud,
                 taints=self._groups[machine.group].taints,
                 installed=installed[machine.name],
+                via_installed=installed[via.name],
                 opts=self._child,
             )
             for machine in machines
+            for via in [next((s for s in self._servers if s is not machine), machine)]
         ]
 
     def _facts(self, machine: Machine, known: Mapping[str, Any]) -> NodeFacts:

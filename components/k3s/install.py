@@ -13,7 +13,7 @@ from components.platforms.machine import Machine
 # before that, as long as a cloud's balancer may take.
 SECONDS = 1020
 # The parts of a script that puts k3s in place.
-INSTALLS = ("release", "clock", "reach", "service", "pod_network")
+INSTALLS = ("release", "clock", "reach", "rejoin", "service", "pod_network")
 
 # A new value of any of these would run the script again, and its output would then overwrite the
 # CA hash, or a second cluster would be born on a first server that was replaced.

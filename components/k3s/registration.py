@@ -8,8 +8,9 @@ from pulumi_command import remote
 from components.k3s.step import Step
 from components.platforms.machine import Machine
 
-# 300 s until Ready when it comes, 180 s to drain it when it goes, and some to spare.
-_SECONDS = 420
+# 300 s until Ready when it comes; when it goes, 120 s to move its pods away, 180 s until its Node
+# is gone, and twice 60 s for the other servers; and 60 s for the API.
+_SECONDS = 600
 
 
 def register(
@@ -21,7 +22,9 @@ def register(
     dual_stack: bool,
     has_pod_network: bool,
     external_cloud: bool,
-    installed: pulumi.Resource,
+    registration: pulumi.Output[str],
+    installed: remote.Command,
+    via_installed: remote.Command,
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
     """Follow the node from `via`, a server that stays when the node goes.
@@ -30,14 +33,18 @@ def register(
     With `external_cloud` the node's external addresses are not waited for: a cloud's controller,
     which comes later, tells them.
 
-    Taken away, the node is drained and deleted from the cluster. That is left out when `via`
-    goes too, as it does with the whole cluster.
+    Before a machine is made anew, its node is drained and deleted from the cluster, while etcd
+    keeps its quorum: else the machine could not join in its place. That is left out when `via` goes
+    too, as it does with the whole cluster. `registration` is the API's URL, which is asked when
+    `via` has no answer.
     """
-    return Step("registration", seconds=_SECONDS, removable=True).on(
+    step = Step("registration", seconds=_SECONDS, parts=("nodes", "removal"), removable=True)
+    return step.on(
         f"{machine.name}-registration",
         via,
         subject=machine.name,
         variables={
+            "REGISTRATION": registration,
             "INTERNAL_IPS": machine.private.of(dual_stack=dual_stack).listed().apply(_lines),
             "EXTERNAL_IPS": machine.public.of(dual_stack=dual_stack).listed().apply(_lines),
             # Without one, a node is Ready only when somebody has installed a network plugin.
@@ -50,7 +57,13 @@ def register(
         triggers=[machine.id],
         opts=pulumi.ResourceOptions.merge(
             opts,
-            pulumi.ResourceOptions(depends_on=[installed], deleted_with=via.resource),
+            pulumi.ResourceOptions(
+                depends_on=[installed, via_installed],
+                deleted_with=via.resource,
+                # Where somebody took the machine away, no machine is deleted: then by this the node
+                # leaves before the new one joins in its place.
+                replace_with=[installed],
+            ),
         ),
     )
 

@@ -312,36 +312,6 @@ def test_another_image_or_memory_is_for_machines_to_come(cluster: Cluster) -> No
         cluster.workspace.configure(local=networks)
 
 
-def test_an_agent_that_is_taken_out_is_drained_and_gone_and_the_others_are_left_alone(
-    cluster: Cluster,
-) -> None:
-    groups = SETTINGS["groups"]
-    assert isinstance(groups, dict)
-    fewer = groups | {
-        "agent": {"role": "agent", "nodes": ["2"], "labels": groups["agent"]["labels"]}
-    }
-    cluster.workspace.configure(groups=fewer)
-    try:
-        gone = cluster.workspace.make("up")
-        assert gone.code == 0, gone.text
-        assert sorted(n["metadata"]["name"] for n in cluster.nodes()) == [
-            AGENTS[1],
-            f"{STACK}-server-1",
-        ]
-        told = re.search(r"^up done: (.*); [\d.]+ s$", gone.text, re.MULTILINE)
-        assert told, gone.text
-        counts = {what: int(n) for n, what in (part.split() for part in told[1].split(", "))}
-        # Machine, its generation and who asked for it, host key, prepare, install, registration,
-        # and the four files of the release.
-        assert counts == {"unchanged": counts["unchanged"], "deleted": 11}, gone.text
-    finally:
-        cluster.workspace.configure(groups=groups)
-    back = cluster.workspace.make("up")
-    assert back.code == 0, back.text
-    assert all(map(is_ready, cluster.nodes()))
-    assert len(cluster.nodes()) == 3
-
-
 def test_destroy_leaves_nothing_and_the_host_as_it_was(cluster: Cluster) -> None:
     gone = cluster.workspace.make("destroy")
     assert gone.code == 0, gone.text

@@ -153,7 +153,7 @@ def test_kube_proxy_tells_a_balancer_whether_the_node_takes_traffic(cloud: Clust
 
 def test_registration_does_not_wait_for_what_the_controller_tells(cloud: Cluster) -> None:
     text = compose(
-        [K3S_SCRIPTS / "lib.sh", K3S_SCRIPTS / "registration.sh"],
+        [K3S_SCRIPTS / f"{part}.sh" for part in ("lib", "nodes", "removal", "registration")],
         {
             **{"NODE": "node-1", "STEP": "registration", "EXTERNAL_IPS": "203.0.113.9"},
             **{"INTERNAL_IPS": cloud.nodes.stack.private_ip(1), "POD_NETWORK": "yes"},
@@ -348,7 +348,7 @@ def test_an_agent_that_waits_for_the_controller_has_started(
 ) -> None:
     unit = "/run/systemd/system/k3s-agent.service"
     text = compose(
-        [K3S_SCRIPTS / "lib.sh", K3S_SCRIPTS / "service.sh"],
+        [K3S_SCRIPTS / f"{part}.sh" for part in ("lib", "rejoin", "service")],
         {"NODE": "node-2", "STEP": "install", "ROLE": "agent", "CONFIG": config},
     )
     for told, instead in ((" 420 has_started", " 5 has_started"), (":10250", f":{PORT}")):

@@ -7,6 +7,8 @@ from tests.unit.recorder import CA_HASH, Recording, Registration
 
 COMMAND = "command:remote:Command"
 CONTAINER = "command:local:Command"
+# What knows the names of all nodes.
+MEMBERS = {"dev-members", "dev-membership"}
 NODES = ["dev-server-1", "dev-agent-1", "dev-agent-2"]
 # As `address` of the platform's settings gives them to dev-registration.
 REGISTRATION = {"private": "10.120.82.97", "public": "10.121.82.97"}
@@ -29,8 +31,8 @@ def test_every_node_has_its_own_machine_and_steps_by_its_name(dev: Recording) ->
 
 def test_every_connection_verifies_a_host_key_made_by_the_stack(dev: Recording) -> None:
     commands = dev.of_type(COMMAND)
-    # Beside each node's own: bootstrap, kubeconfig, registration address, MetalLB's webhook.
-    assert len(commands) == len(STEPS) * len(NODES) + 4
+    # Beside each node's own: bootstrap, kubeconfig, members, registration address and MetalLB's.
+    assert len(commands) == len(STEPS) * len(NODES) + 5
     for command in commands:
         connection = command.inputs["connection"]
         assert connection["hostKey"].startswith("ssh-ed25519 dev-")
@@ -162,7 +164,7 @@ def test_further_servers_change_the_list_of_the_registration_address(dev: Record
     more = run_dev({"groups": groups})
     changed = {n for n in dev.resources if more.resources[n].inputs != dev.resources[n].inputs}
     # A server is registered from another one, now that there is one.
-    assert changed == {"dev-registration-haproxy", "dev-server-1-registration"}
+    assert changed == {"dev-registration-haproxy", "dev-server-1-registration", *MEMBERS}
 
 
 def test_a_release_is_fetched_by_the_nodes_from_its_own_page(dev: Recording) -> None:
@@ -187,8 +189,32 @@ def test_adding_an_agent_registers_its_own_resources_only(dev: Recording) -> Non
         "dev-agent-3",
         *(f"dev-agent-3-{x}" for x in ("host-key", "wanted", "request", "generation", *STEPS)),
     }
-    for name in dev.resources:
+    for name in set(dev.resources) - MEMBERS:
         assert more.resources[name].inputs == dev.resources[name].inputs, name
+
+
+def test_who_leaves_is_told_to_the_first_server_when_all_have_registered(dev: Recording) -> None:
+    """Nothing runs when the cluster is made; and a list that is taken back is another one again."""
+    members, change = (dev.resources[name] for name in sorted(MEMBERS))
+    assert "create" not in members.inputs
+    assert members.inputs["update"].startswith("timeout -k 10 ")
+    assert (
+        members.inputs["connection"] == dev.resources["dev-server-1-install"].inputs["connection"]
+    )
+    assert f"NODES='{' '.join(sorted(NODES))}'\n" in stdin(dev, "dev-members")
+    assert change.inputs["keepers"] == {"nodes": " ".join(sorted(NODES))}
+    assert "CHANGE=dev-membership-hex\n" in stdin(dev, "dev-members")
+    waits = {urn.rpartition("::")[2] for urn in members.request.dependencies}
+    assert {f"{node}-registration" for node in NODES} <= waits
+
+
+def test_a_node_leaves_before_its_machine_is_made_anew(dev: Recording) -> None:
+    for node in NODES:
+        registration = dev.resources[f"{node}-registration"]
+        assert registration.inputs["delete"].startswith("timeout -k 10 ")
+        assert registration.request.deleteBeforeReplace
+        (install,) = registration.request.replace_with
+        assert install.endswith(f"::{node}-install")
 
 
 def test_labels_reach_the_configuration_and_the_registration() -> None:

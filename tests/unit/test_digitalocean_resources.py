@@ -308,7 +308,7 @@ def test_one_more_agent_is_its_own_resources_and_one_entry_at_the_balancer(
     before = {(r.type, r.name): r.inputs for r in plain.registrations}
     after = {(r.type, r.name): r.inputs for r in larger.registrations}
     assert {name for kind, name in before if before[kind, name] != after[kind, name]} == {
-        "staging-balancer"
+        *("staging-balancer", "staging-members", "staging-membership")
     }
     assert all(name.startswith("staging-agent-3") for _, name in after.keys() - before.keys())
     allows = [

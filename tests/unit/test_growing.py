@@ -23,6 +23,8 @@ LISTS = {
     "digitalocean:index/loadBalancer:LoadBalancer": {"firewall"},
     "digitalocean:index/firewall:Firewall": {"inboundRules"},
     "command:remote:Command": {"stdin"},
+    # Who is named no longer leaves; a list that changes has a number of its own.
+    "random:index/randomId:RandomId": {"keepers"},
     # Ceph is one cluster over the disks of all nodes.
     "kubernetes:helm.sh/v3:Release": {"values"},
 }
@@ -139,6 +141,8 @@ def _without(value: Any, addresses: set[str]) -> Any:
         return [_without(item, addresses) for item in value if not _names(item, addresses)]
     if isinstance(value, str) and "\n" in value:
         return _text_without(value, addresses)
+    if isinstance(value, str):
+        return _words_without(value, addresses)
     return value
 
 
@@ -156,6 +160,8 @@ def _text_without(text: str, addresses: set[str]) -> str:
     for line in text.splitlines():
         if line.startswith("DISKS="):
             continue
+        if line.startswith("NODES="):
+            line = _words_without(line.replace("'", " "), addresses)
         head, bracket, rest = line.partition("saddr { ")
         inner, closing, tail = rest.partition(" }")
         if bracket and closing:
@@ -163,6 +169,10 @@ def _text_without(text: str, addresses: set[str]) -> str:
             line = f"{head}{bracket}{', '.join(kept)}{closing}{tail}"
         lines.append(line)
     return "\n".join(lines)
+
+
+def _words_without(text: str, names: set[str]) -> str:
+    return " ".join(word for word in text.split() if word not in names)
 
 
 def _sources(recording: Recording, node: str) -> Iterator[str]:

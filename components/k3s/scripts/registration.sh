@@ -3,14 +3,11 @@
 # taints, and takes it out of the cluster in the end.
 # Uses INTERNAL_IPS, EXTERNAL_IPS, LABELS and TAINTS, each a list, one entry a line; POD_NETWORK
 # (empty: a network plugin comes later, from somebody else); and EXTERNAL_CLOUD (empty: k3s tells the
-# node's addresses itself, not a cloud's controller that comes later).
+# node's addresses itself, not a cloud's controller that comes later); and what nodes.sh and removal.sh
+# use.
 
 # The names that were set here, so that one which is no longer wanted can be told from one of k3s's.
 ANNOTATION=k3s-pulumi/managed
-
-kubectl() { "$K3S" kubectl "$@"; }
-
-node_field() { kubectl get node "$NODE" --output "jsonpath=$1" 2>/dev/null; }
 
 ready_condition() { node_field "{.status.conditions[?(@.type==\"Ready\")].$1}"; }
 
@@ -81,6 +78,7 @@ reconcile() {
 }
 
 register() {
+    wait_for_api
     wait_until_registered
     reconcile
     if [ "$(ready_condition status)" = True ]; then
@@ -91,23 +89,13 @@ register() {
     printf '%s registered\n' "$NODE"
 }
 
-unregister() {
-    found=$(kubectl get node "$NODE" --ignore-not-found --output name)
-    if [ -z "$found" ]; then
-        say "node is gone already"
-        return 0
-    fi
-    # A node that does not answer cannot end its pods: the API forgets them with the Node.
-    kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout 120s >&2 ||
-        say "was not drained in 120 s; what still runs on it ends with the machine"
-    kubectl delete node "$NODE" --timeout 60s >/dev/null
-    say "node is gone"
-}
-
 main() {
     case $1 in
         create) register ;;
-        delete) unregister ;;
+        delete)
+            wait_for_api
+            take_out "$NODE"
+            ;;
     esac
 }
 

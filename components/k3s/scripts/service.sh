@@ -132,22 +132,34 @@ wait_for_kubelet() {
 
 kubelet_answers() { ss -Hltn 'sport = :10250' 2>/dev/null | grep -q .; }
 
-# Over when k3s has said that it is ready, or when systemd has seen it end three times.
+# Over when k3s has said that it is ready, when it has learnt that the others removed it, or when
+# systemd has seen it end three times.
 has_started_or_fails() {
-    runs || [ "$(systemctl show --property NRestarts --value "$(unit)")" -ge 3 ]
+    runs || was_removed || [ "$(systemctl show --property NRestarts --value "$(unit)")" -ge 3 ]
+}
+
+begin_and_wait() {
+    systemctl reset-failed "$(unit)" 2>/dev/null || true
+    systemctl "$1" --no-block "$(unit)"
+    wait_closely_for 420 has_started_or_fails || true
 }
 
 start() {
     say "$1s k3s"
-    systemctl reset-failed "$(unit)" 2>/dev/null || true
-    systemctl "$1" --no-block "$(unit)"
-    if ! wait_closely_for 420 has_started_or_fails || ! runs; then
+    begin_and_wait "$1"
+    if was_removed; then
+        take_back
+        check_registration
+        begin_and_wait start
+    fi
+    if ! runs; then
         journal_tail
         fail "k3s does not start — its last words are above — mend the cause, then run up again"
     fi
 }
 
 put_in_place() {
+    take_back
     check_encryption
     verify_artifacts
     unit_before=$(unit_text)

@@ -36,6 +36,9 @@ uninstall_k3s() {
     done
     # What the plugin's pods made anew until they ended.
     remove_network_plugin
+    # What rejoin.sh wrote beside k3s's unit.
+    rm -f /etc/systemd/system/k3s.service.d/k3s-pulumi.conf
+    if [ -d /etc/systemd/system/k3s.service.d ]; then rmdir --ignore-fail-on-non-empty /etc/systemd/system/k3s.service.d; fi
     # The release's files, and the password by which a cluster knew the node.
     rm -rf "$STORE" /etc/rancher/node
     if [ -d /etc/rancher ]; then rmdir --ignore-fail-on-non-empty /etc/rancher; fi
