@@ -24,8 +24,11 @@ pytestmark = pytest.mark.nodes
 STACK = "k3sgrow"
 SERVERS = [f"{STACK}-server-{number}" for number in (1, 2, 3, 4)]
 AGENTS = [f"{STACK}-agent-{number}" for number in (1, 2, 3)]
-# Of a node: its machine, the machine's key, and its steps; the release's four files.
-OWN = ("-host-key", "-prepare", "-install", "-registration", "-upload-", "-request", "-generation")
+# What a node's own resources end in, beside its machine.
+OWN = (
+    *("-host-key", "-request", "-generation", "-prepare", "-upload-", "-install", "-registration"),
+    *("-wanted", "-drain", "-change", "-uncordon", "-mend"),
+)
 # What knows the names of all nodes.
 MEMBERS = {f"{STACK}-members", f"{STACK}-membership"}
 KEPT = """\
@@ -210,6 +213,20 @@ def test_an_agent_taken_out_of_the_middle_is_drained_and_the_others_are_left_alo
     elsewhere = {uid: pod for uid, pod in pods.items() if pod[0] != AGENTS[1]}
     assert elsewhere.items() <= cluster.pods().items()
     assert [started(node, "k3s-agent") for node in (AGENTS[0], AGENTS[2])] == untouched
+
+
+def test_a_label_is_changed_in_place(cluster: Cluster) -> None:
+    agents = [AGENTS[0], AGENTS[2]]
+    pods, untouched = cluster.pods(), [started(node, "k3s-agent") for node in agents]
+    labels = {"tests.example/disk": "slow"}
+    grown = cluster.up(agent={"role": "agent", "nodes": ["1", "3"], "labels": labels})
+    steps = {f"{node}-{step}" for node in agents for step in ("install", "registration")}
+    assert (grown.created, grown.updated, grown.deleted) == (set(), steps, set())
+    for node in agents:
+        told = cluster.kubectl.json("get", "node", node)["metadata"]["labels"]
+        assert told["tests.example/disk"] == "slow"
+    assert cluster.pods() == pods
+    assert [started(node, "k3s-agent") for node in agents] == untouched
 
 
 def test_one_server_becomes_three_and_one_again(cluster: Cluster) -> None:
