@@ -17,7 +17,7 @@ from tests.lab.node_stack import NodeStack
 DATA = "/var/lib/rancher/k3s"
 IMAGES = f"{DATA}/agent/images"
 CONFIG = "/etc/rancher/k3s/config.yaml"
-START_SECONDS = 120
+START_SECONDS = 600
 Config = Mapping[str, Any]
 
 
@@ -59,7 +59,9 @@ class K3sNodes:
 
     def install(self, number: int, role: str) -> None:
         """Runs the installer and waits until k3s has told systemd that it is up."""
-        install = "INSTALL_K3S_SKIP_DOWNLOAD=true timeout 120 sh /root/release/install.sh"
+        install = (
+            f"INSTALL_K3S_SKIP_DOWNLOAD=true timeout {START_SECONDS} sh /root/release/install.sh"
+        )
         self.stack.inside(number, "sh", "-c", f"{install} {role}")
 
     def run(self, number: int, role: str) -> str:
@@ -103,7 +105,7 @@ class K3sNodes:
         pki = ("--cacert", f"{tls}/server-ca.crt", "--cert", f"{tls}/client.crt")
         url = f"https://127.0.0.1:2379/v3/{path}"
         words = ("--key", f"{tls}/client.key", "--data", json.dumps(request), url)
-        return json.loads(self.stack.inside(on, "curl", "--fail", "-sS", "-m", "10", *pki, *words))
+        return json.loads(self.stack.inside(on, "curl", "--fail", "-sS", "-m", "30", *pki, *words))
 
     def stored(self, key: str, on: int = 1) -> bytes:
         """The value of a key as it lies in etcd."""
@@ -125,4 +127,4 @@ class K3sNodes:
             f"{name} is there",
             lambda: name in self.kubectl("get", "nodes", "-o", "name", on=on),
         )
-        self.kubectl("wait", "--for=condition=Ready", name, "--timeout=60s", on=on)
+        self.kubectl("wait", "--for=condition=Ready", name, "--timeout=300s", on=on)

@@ -13,7 +13,7 @@ from components.scripts import compose
 NETWORK = "k3slab-nodes"
 PRIVATE = "10.97.0"
 PUBLIC = "10.97.1"
-_SECONDS = 180
+_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class NodeStack:
 
     def banner(self, number: int, address: str) -> str:
         """What sshd at an address says first to node `number`; empty where nobody answers."""
-        reading = f"timeout 3 socat -u TCP:{address}:22,readbytes=4 - || true"
+        reading = f"timeout 30 socat -u TCP:{address}:22,readbytes=4 - || true"
         return self.inside(number, "sh", "-c", reading)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:

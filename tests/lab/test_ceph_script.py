@@ -45,7 +45,7 @@ def script(
         input=text,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=900,
         check=False,
     )
 
@@ -60,7 +60,7 @@ def apply(cluster: Cluster, *bodies: Mapping[str, Any]) -> None:
         input=json.dumps(listed),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     succeeded(done)
@@ -149,7 +149,7 @@ def ceph(cluster: Cluster) -> Iterator[Cluster]:
     apply(cluster, *definitions, space)
     for found in definitions:
         name = found["metadata"]["name"]
-        cluster.nodes.kubectl("wait", "crd", name, "--for=condition=Established", "--timeout=30s")
+        cluster.nodes.kubectl("wait", "crd", name, "--for=condition=Established", "--timeout=300s")
     record = {"namespace": SPACE, "name": "sh.helm.release.v1.one", "labels": LABELS}
     apply(
         cluster,
@@ -175,7 +175,7 @@ def take_away(cluster: Cluster) -> None:
         *(("storageclass", "ceph-block"), ("namespace", SPACE)),
     ):
         cluster.nodes.kubectl(
-            "delete", kind, name, "--ignore-not-found", "--now", "--timeout", "60s"
+            "delete", kind, name, "--ignore-not-found", "--now", "--timeout", "300s"
         )
 
 
@@ -209,18 +209,24 @@ def rook(cluster: Cluster) -> Iterator[list[str]]:
         thread.join()
 
 
+def is_going(found: Mapping[str, Any] | None) -> bool:
+    """Whether an object is there, and to be deleted."""
+    return found is not None and "deletionTimestamp" in found["metadata"]
+
+
 def step(cluster: Cluster, done: list[str]) -> None:
     """Volumes that are released go; pools go with a cluster that is to be destroyed; then it."""
-    if phase(cluster, "persistentvolume", "pv-data") == "Released":
+    volume = cluster.get("persistentvolume", "pv-data")
+    if volume and volume["status"].get("phase") == "Released" and not is_going(volume):
         done.append("volume")
         cluster.nodes.kubectl("delete", "persistentvolume", "pv-data", "--wait=false")
     ceph = cluster.get("cephcluster", "rook-ceph", "--namespace", SPACE)
-    if not ceph or "deletionTimestamp" not in ceph["metadata"]:
+    if not is_going(ceph):
         return
     policy = ceph["spec"].get("cleanupPolicy", {}).get("confirmation")
     pools = cluster.names("cephblockpool", "--namespace", SPACE)
     for name in pools if policy == "yes-really-destroy-data" else ():
-        if "deletionTimestamp" in cluster.get(name, "--namespace", SPACE)["metadata"]:
+        if is_going(cluster.get(name, "--namespace", SPACE)):
             done.append("pool")
             freed(cluster, name)
     if not pools:
@@ -231,7 +237,7 @@ def step(cluster: Cluster, done: list[str]) -> None:
 def test_it_is_ready_when_rook_says_so_and_all_disks_are_used(ceph: Cluster) -> None:
     started = time.monotonic()
     succeeded(script(ceph, "create", DESTROY="false"))
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 300  # a third of what it waits where it is not
 
 
 def test_without_destroy_data_only_helms_records_go(ceph: Cluster) -> None:

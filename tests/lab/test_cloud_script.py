@@ -21,6 +21,7 @@ from components.k3s.settings import K3sSettings
 from components.k3s.step import Step
 from components.scripts import compose
 from tests.conftest import K3sRelease
+from tests.e2e.kubernetes import until
 from tests.lab.kubernetes_cluster import Cluster, running_cluster
 from tests.lab.node_stack import NodeStack, refused, succeeded
 
@@ -51,7 +52,7 @@ def cloud(node_image: str, k3s_release: K3sRelease) -> Iterator[Cluster]:
         k3s = K3sSettings(version="v1.35.6+k3s1", disable=("servicelb", "traefik"))
         return bootstrap_config(node, server, k3s, "a-token")
 
-    stack = NodeStack(node_image, network="k3slab-cloud", private="10.134.8", public="10.135.8")
+    stack = NodeStack(node_image, network="k3slab-ccm", private="10.98.14", public="10.98.15")
     with running_cluster(node_image, k3s_release.folder, stack, configured) as made:
         yield made
 
@@ -82,7 +83,7 @@ def run(cluster: Cluster, text: str, *words: str) -> subprocess.CompletedProcess
         input=text,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
         check=False,
     )
 
@@ -146,9 +147,13 @@ def test_a_node_registers_with_its_provider_id_and_takes_no_pods(cloud: Cluster)
 
 def test_kube_proxy_tells_a_balancer_whether_the_node_takes_traffic(cloud: Cluster) -> None:
     url = f"http://{cloud.nodes.stack.private_ip(1)}:10256/healthz"
-    # 503 while the node's taint says that it takes no traffic; no connection would be an error.
-    told = cloud.nodes.stack.inside(1, "curl", "-sS", "-m", "5", "-w", "%{http_code}", url)
-    assert re.search(r"(200|503)$", told), told
+
+    def answers() -> bool:
+        """503 while the node's taint says that it takes no traffic; no connection is an error."""
+        told = cloud.nodes.stack.inside(1, "curl", "-sS", "-m", "5", "-w", "%{http_code}", url)
+        return re.search(r"(200|503)$", told) is not None
+
+    until(20, "kube-proxy answers", answers)
 
 
 def test_registration_does_not_wait_for_what_the_controller_tells(cloud: Cluster) -> None:
@@ -173,7 +178,7 @@ def test_a_node_that_the_controller_does_not_meet_is_named_with_the_cause(cloud:
 def test_a_node_of_another_provider_id_is_told_at_once(cloud: Cluster) -> None:
     before = time.monotonic()
     words = refused(script(cloud, "create", NODES="node-1 digitalocean://42"))
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 300  # for half of the time that it waits for others
     assert f"node-1 ({PROVIDER_ID}) — a Node keeps its provider id for life" in words
     assert "take such nodes out of their groups and put them back" in words
 
@@ -188,7 +193,7 @@ def test_the_step_ends_when_the_controller_has_met_the_node(cloud: Cluster) -> N
         return True
 
     with meanwhile(controller):
-        words = script(cloud, "create", seconds=30)
+        words = script(cloud, "create", seconds=600)
     assert words.returncode == 0, words.stderr
     assert time.monotonic() - started >= 3
     assert "the cloud controller has met every node" in words.stderr
@@ -233,7 +238,7 @@ def test_balancers_are_waited_for_while_the_controller_takes_them_down(cloud: Cl
         return True
 
     with meanwhile(controller):
-        done = script(cloud, "delete", seconds=40)
+        done = script(cloud, "delete", seconds=600)
     assert done.returncode == 0, done.stderr
     assert freed
     assert time.monotonic() >= freed[0]
@@ -292,7 +297,7 @@ def test_the_key_is_not_taken_out_before_its_balancers(cloud: Cluster) -> None:
 
 def test_balancers_go_with_the_up_that_asks_for_it(cloud: Cluster) -> None:
     apply(cloud, service("web"))
-    done = script(cloud, "create", seconds=20, TAKE_DOWN="true")
+    done = script(cloud, "create", seconds=600, TAKE_DOWN="true")
     assert done.returncode == 0, done.stderr
     assert "lets balancers go: default web LoadBalancer" in done.stderr
     assert cloud.get("service", "web")["spec"]["type"] == "ClusterIP"
@@ -320,11 +325,13 @@ def test_volumes_stay_unless_all_data_is_to_go_and_then_those_that_are_kept_go_t
         for name in ("kept", "plain"):
             found = cloud.get("persistentvolume", name)
             if found and found["spec"]["persistentVolumeReclaimPolicy"] == "Delete":
-                cloud.nodes.kubectl("delete", "persistentvolume", name, "--wait=false")
+                cloud.nodes.kubectl(
+                    *("delete", "persistentvolume", name, "--wait=false", "--ignore-not-found")
+                )
         return False
 
     with meanwhile(driver):
-        gone = script(cloud, "delete", seconds=40, DESTROY="true")
+        gone = script(cloud, "delete", seconds=600, DESTROY="true")
     assert gone.returncode == 0, gone.stderr
     assert cloud.names("persistentvolume") == {"persistentvolume/other"}
     assert cloud.get("storageclass", "do-block-storage") is None
@@ -351,7 +358,8 @@ def test_an_agent_that_waits_for_the_controller_has_started(
         [K3S_SCRIPTS / f"{part}.sh" for part in ("lib", "rejoin", "service")],
         {"NODE": "node-2", "STEP": "install", "ROLE": "agent", "CONFIG": config},
     )
-    for told, instead in ((" 420 has_started", " 5 has_started"), (":10250", f":{PORT}")):
+    patience = 300 if runs else 5
+    for told, instead in ((" 420 has_started", f" {patience} has_started"), (":10250", f":{PORT}")):
         assert text.count(told) == 1
         text = text.replace(told, instead)
     succeeded(run(cloud, f"cat >{unit} <<'END'{WAITING}END\nsystemctl daemon-reload\n"))

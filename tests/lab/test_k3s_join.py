@@ -25,7 +25,7 @@ TLS = "/var/lib/rancher/k3s/server"
 @pytest.fixture(scope="module")
 def nodes(node_image: str, k3s_release: K3sRelease) -> Iterator[K3sNodes]:
     """Three nodes; what an earlier killed run left is taken away first."""
-    stack = NodeStack(node_image, network="k3slab-test", private="10.98.4", public="10.98.5")
+    stack = NodeStack(node_image, network="k3slab-test", private="10.98.12", public="10.98.13")
     succeeded(stack.networks("delete"))
     succeeded(stack.networks("create"))
     made = K3sNodes(stack, k3s_release.folder)
@@ -171,7 +171,7 @@ def test_a_second_server_joins_etcd_and_leaves_it_with_its_node(nodes: K3sNodes)
 
     nodes.configure(3, config)
     nodes.stack.inside(3, "systemctl", "restart", "k3s")
-    nodes.kubectl("delete", "node", "node-3", "--timeout=60s")
+    nodes.kubectl("delete", "node", "node-3", "--timeout=300s")
     assert set(nodes.members()) == {"node-1"}
     refused = "tombstone file has been detected but --server is empty"
     until(30, "node 3 does not begin a cluster", lambda: refused in nodes.journal(3, "k3s"))
@@ -180,7 +180,7 @@ def test_a_second_server_joins_etcd_and_leaves_it_with_its_node(nodes: K3sNodes)
 
 
 def test_the_only_servers_node_can_be_deleted(nodes: K3sNodes) -> None:
-    nodes.kubectl("delete", "node", "node-1", "--timeout=30s")
+    nodes.kubectl("delete", "node", "node-1", "--timeout=300s")
     assert "node/node-1" not in nodes.node_names()
     assert set(nodes.members()) == {"node-1"}
 
@@ -195,10 +195,14 @@ def test_killall_and_uninstall_leave_nothing_of_k3s_on_a_node(nodes: K3sNodes) -
         "file": "ls /usr/local/bin /etc/systemd/system/*k3s* 2>/dev/null || true",
         "data": "ls -A /var/lib/rancher/k3s /var/lib/kubelet /etc/rancher/k3s 2>/dev/null || true",
     }
-    left = {name: nodes.stack.inside(1, "sh", "-c", look) for name, look in looks.items()}
-    links = [
-        line for line in left.pop("link").splitlines() if "eth0" not in line and "eth1" not in line
-    ]
-    assert links == []
-    assert left.pop("data").strip() in ("", "/var/lib/kubelet:")
-    assert left == {"process": "", "mount": "", "rule": "", "file": "/usr/local/bin:"}
+
+    def nothing_is_left() -> bool:
+        """The kernel takes its time for processes that were killed, and what was theirs."""
+        left = {name: nodes.stack.inside(1, "sh", "-c", look) for name, look in looks.items()}
+        links = left.pop("link").splitlines()
+        assert [line for line in links if "eth0" not in line and "eth1" not in line] == []
+        assert left.pop("data").strip() in ("", "/var/lib/kubelet:")
+        assert left == {"process": "", "mount": "", "rule": "", "file": "/usr/local/bin:"}
+        return True
+
+    until(20, "nothing is left", nothing_is_left)

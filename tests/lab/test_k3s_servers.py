@@ -60,13 +60,13 @@ def systemctl(nodes: K3sNodes, number: int, word: str) -> None:
 
 def status_code(nodes: K3sNodes, url: str) -> str:
     """What a caller without any certificate or token is answered on node 1."""
-    words = ("-sk", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", url)
+    words = ("-sk", "-m", "60", "-o", "/dev/null", "-w", "%{http_code}", url)
     return nodes.stack.inside(1, "curl", *words)
 
 
 def writes(nodes: K3sNodes, on: int, name: str) -> bool:
-    """Whether a server's API takes a ConfigMap within some seconds."""
-    command = f"timeout 5 k3s kubectl create configmap {name} >/dev/null 2>&1 && echo written || :"
+    """Whether a server's API takes a ConfigMap within 20 s."""
+    command = f"timeout 20 k3s kubectl create configmap {name} >/dev/null 2>&1 && echo written || :"
     return nodes.stack.inside(on, "sh", "-c", command) == "written"
 
 

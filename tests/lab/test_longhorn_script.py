@@ -54,7 +54,7 @@ def script(
         input=text,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=900,
         check=False,
     )
 
@@ -68,7 +68,7 @@ def apply(cluster: Cluster, *bodies: Mapping[str, Any]) -> None:
         input=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(bodies)}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     succeeded(done)
@@ -163,14 +163,14 @@ def installed(cluster: Cluster) -> Iterator[Cluster]:
     apply(cluster, *definitions, space, {**csi, "metadata": {"name": DRIVER}})
     for found in definitions:
         name = found["metadata"]["name"]
-        cluster.nodes.kubectl("wait", "crd", name, "--for=condition=Established", "--timeout=30s")
+        cluster.nodes.kubectl("wait", "crd", name, "--for=condition=Established", "--timeout=300s")
     yield cluster
     for kind, *names in (
         ("namespace", SPACE),
         ("crd", *(found["metadata"]["name"] for found in definitions)),
         ("csidriver", DRIVER),
     ):
-        cluster.nodes.kubectl("delete", kind, *names, "--timeout", "60s")
+        cluster.nodes.kubectl("delete", kind, *names, "--timeout", "300s")
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def longhorn(installed: Cluster) -> Iterator[Cluster]:
         ("storageclass", "longhorn"),
     ):
         installed.nodes.kubectl(
-            "delete", kind, *names, "--ignore-not-found", "--now", "--timeout", "60s"
+            "delete", kind, *names, "--ignore-not-found", "--now", "--timeout", "300s"
         )
 
 
@@ -218,7 +218,8 @@ def driver(cluster: Cluster) -> Iterator[None]:
     def reconcile() -> None:
         while not over.wait(0.5):
             if phases(cluster)[0] == "Released":
-                cluster.nodes.kubectl("delete", "persistentvolume", "pv-data", "--wait=false")
+                delete = ("delete", "persistentvolume", "pv-data", "--wait=false")
+                cluster.nodes.kubectl(*delete, "--ignore-not-found")
 
     thread = threading.Thread(target=reconcile)
     thread.start()
@@ -232,7 +233,7 @@ def driver(cluster: Cluster) -> Iterator[None]:
 def test_it_is_ready_when_as_many_nodes_store_as_a_volume_has_copies(longhorn: Cluster) -> None:
     started = time.monotonic()
     succeeded(script(longhorn, "create", DESTROY="false"))
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 300  # a third of what it waits where they do not
 
 
 def test_what_longhorn_says_of_too_few_nodes_is_told(longhorn: Cluster) -> None:
@@ -313,7 +314,7 @@ def tried(cluster: Cluster, body: Mapping[str, Any]) -> str:
         input=json.dumps(body),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     return done.stderr if done.returncode else ""

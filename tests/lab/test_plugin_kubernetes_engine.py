@@ -13,8 +13,10 @@ import pytest
 import yaml
 
 from lab.helm.build import ensure
+from tests.e2e.kubernetes import until
 from tests.engine.workspace import Workspace
 from tests.lab.kubernetes_cluster import CHART, Cluster
+from tests.lab.test_plugin_kubernetes_objects import waiting
 from tests.lab.test_plugin_kubernetes_releases import Watch
 
 pytestmark = pytest.mark.nodes
@@ -347,11 +349,14 @@ def test_what_does_not_become_ready_is_kept_told_and_mended_by_the_next_up(
     done = stack.lab("up")
     assert done.code == 1
     assert "timed out after 2 s waiting to be Ready" in done.said
+    until(30, "the node has tried", lambda: "ErrImageNeverPull" in waiting(cluster, "default"))
+    done = stack.lab("up")
+    assert done.code == 1
     assert "ErrImageNeverPull" in done.said
     kept = stack.resource("large")
     assert kept["initErrors"]
     assert len(json.dumps(kept["outputs"])) > 16 * 1024  # more than a header takes by default
-    stack.configure(_settings(stack, image="docker.io/lab/http-echo:1", seconds="60"))
+    stack.configure(_settings(stack, image="docker.io/lab/http-echo:1", seconds="300"))
     done = stack.lab("up")
     assert done.code == 0, done.said
     assert done.operations["Deployment/large"] == ["update"]

@@ -200,8 +200,14 @@ def test_secret_values_elsewhere_stay_secret_and_out_of_errors(
     assert "hush hush" not in text
 
 
+def waiting(cluster: Cluster, namespace: str) -> str:
+    """Why containers of a namespace's pods are not started, as the node says it."""
+    path = "jsonpath={.items[*].status.containerStatuses[*].state.waiting.reason}"
+    return cluster.nodes.kubectl("get", "pods", "-n", namespace, "-o", path)
+
+
 def test_a_deployment_is_waited_for_and_what_is_missing_is_told(
-    plugin: Plugin, namespace: str
+    plugin: Plugin, cluster: Cluster, namespace: str
 ) -> None:
     never = deployment(namespace, "never")
     never["spec"]["template"]["spec"]["containers"][0] |= {
@@ -211,13 +217,18 @@ def test_a_deployment_is_waited_for_and_what_is_missing_is_told(
     inputs = plugin.check(DEPLOYMENT, annotated(never, timeoutSeconds="3"))
     started = time.monotonic()
     kept = failed(lambda: plugin.create(DEPLOYMENT, inputs))
-    assert 3 <= time.monotonic() - started < 10
+    assert time.monotonic() - started >= 3
     assert kept.id == f"{namespace}/never"
     assert "timed out after 3 s waiting to be Ready" in kept.reasons[0]
-    assert any("ErrImageNeverPull" in reason for reason in kept.reasons)
     assert kept.properties["metadata"]["name"] == "never"
 
-    # The engine goes on from what it was told, and a mended image makes it ready.
+    # The engine goes on from what it was told. By now the node may have tried, or not yet.
+    until(30, "the node has tried", lambda: "ErrImageNeverPull" in waiting(cluster, namespace))
+    state = {**_properties(kept.properties)}
+    kept = failed(lambda: plugin.update(DEPLOYMENT, state, inputs))
+    assert any("ErrImageNeverPull" in reason for reason in kept.reasons)
+
+    # A mended image makes it ready.
     mended = plugin.check(DEPLOYMENT, deployment(namespace, "never"))
     state = {**_properties(kept.properties)}
     ready = plugin.update(DEPLOYMENT, state, mended)
@@ -312,9 +323,9 @@ def test_a_webhook_that_does_not_answer_fails_at_once(
         return False
 
     until(20, "the webhook is asked", asked)
-    started = time.monotonic()
+    plugin.engine.forget()
     assert words in error_of(lambda: plugin.create(CONFIG, inputs))
-    assert time.monotonic() - started < 5
+    assert [line for line in plugin.engine.status_lines() if "Retry" in line] == []
     plugin.delete(type_, state, "away")
     assert cluster.get("configmap", "watched", "-n", namespace) is None
 
@@ -357,10 +368,10 @@ def test_a_custom_resource_waits_for_its_kind_and_goes_with_it(
     inputs = plugin.check(WIDGET, widget(namespace, size=3))
     assert plugin.create(WIDGET, inputs, preview=True)[1] == inputs  # nobody knows it yet
     under_way = plugin.start_create(WIDGET, inputs)
-    plugin.engine.wait_for("no matches for kind", seconds=10)
+    plugin.engine.wait_for("Retry #0; creation failed: no matches for kind")
     crd = plugin.check(CRD, widgets())
     _, crd_state = plugin.create(CRD, crd)
-    made = under_way.result(timeout=35)
+    made = under_way.result()
     assert cluster.get("widget", "one", "-n", namespace)["spec"] == {"size": 3}
     assert plugin.diff(CRD, crd, crd, crd_state).changes == 1
     wrong = plugin.check(WIDGET, widget(namespace, size=3, colour="red"))

@@ -139,7 +139,7 @@ def test_a_release_that_does_not_become_ready_is_kept_and_can_be_mended(
     assert "failed to initialize completely" in kept.reasons[0]
     state = from_struct(kept.properties)
     assert state["status"]["status"] == "failed"
-    plugin.delete(RELEASE, state, kept.id)
+    plugin.delete(RELEASE, {**state, "timeout": 300}, kept.id)
     atomic = plugin.check(RELEASE, tiny("slow", timeout=3, values=values, atomic=True))
     assert "Helm release 'releases/slow'" in error_of(lambda: plugin.create(RELEASE, atomic))
     assert cluster.get("deployment", "slow", "-n", "releases") is None
@@ -286,7 +286,7 @@ def test_cancelling_ends_helm_and_notes_the_failure(
         listed = ("get", "deployment", "cancelled", "-n", "releases", "--ignore-not-found")
         until(20, "the release is under way", lambda: cluster.nodes.kubectl(*listed))
         own.cancel()
-        assert "cancelled while it ran" in error_of(lambda: under_way.result(timeout=10))
+        assert "cancelled while it ran" in error_of(under_way.result)
         assert not _processes(tmp_path)
         assert list(tmp_path.iterdir()) == []
     state = {**inputs, "__inputs": secret(inputs)}
