@@ -4,7 +4,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 Facts = Mapping[str, frozenset[str]]
@@ -16,15 +17,20 @@ _VOLATILE = (
     "fs/file-nr",
     "fs/inode-",
     "fs/quota",
+    "kernel/hung_task_detect_count",
     "kernel/ns_last_pid",
+    "kernel/perf_event_max_sample_rate",  # lowered on a machine that is too busy for it
     "kernel/pty/nr",
     "kernel/random",
     "net/netfilter/nf_conntrack_count",
     "net/ipv4/tcp_fastopen_key",
 )
 _IS_OF_ALL = re.compile("/conf/(all|default)/")
-# What a rule has counted: other containers on this machine go on while the tests run.
-_COUNTED = re.compile(r"\bcounter packets \d+ bytes \d+")
+# What a rule has counted, and what is left of a route's time: other containers on this machine go
+# on while the tests run.
+_COUNTED = re.compile(r"\b(?:counter packets \d+ bytes|expires) \d+\w*")
+# The kernel takes networks and processes apart some time after they have been given up.
+_SETTLING_SECONDS = 60
 
 
 def facts() -> Facts:
@@ -63,6 +69,14 @@ def differences(before: Facts, after: Facts) -> list[str]:
         )
         for line in sorted(lines)
     ]
+
+
+def left(before: Facts, look: Callable[[], Facts] = facts) -> list[str]:
+    """What is still different when all has had its time to go, a line each."""
+    deadline = time.monotonic() + _SETTLING_SECONDS
+    while (found := differences(before, look())) and time.monotonic() < deadline:
+        time.sleep(1)
+    return found
 
 
 def _lines(command: str) -> Iterator[str]:

@@ -39,7 +39,7 @@ _CONFIG = {
     "resize_rootfs": False,
     "locale": "C.UTF-8",
 }
-_BUILD_SECONDS = 600
+_BUILD_SECONDS = 800
 # Podman's own wish for a container, a million open files, is more than some hosts grant.
 _LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
 
@@ -78,7 +78,7 @@ def schema(image: str, *user_data: str) -> "subprocess.CompletedProcess[str]":
             ["podman", *run, "--entrypoint=", image, "sh", "-c", each],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=_BUILD_SECONDS,
             check=False,
         )
 

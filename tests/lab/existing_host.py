@@ -17,7 +17,7 @@ from tests.lab.plugin_host import Plugin
 
 REMOTE = "command:remote:Command"
 TABLE = "k3s-lab"
-_SECONDS = 10
+_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class ExistingNode:
         variables |= {"STEP": "host", **turn(60)}
         return {
             "connection": self.connection(),
-            "create": command("create", f"host:{node}", user="root", seconds=60),
-            "delete": command("delete", f"host:{node}", user="root", seconds=60),
+            "create": command("create", f"host:{node}", user="root", seconds=300),
+            "delete": command("delete", f"host:{node}", user="root", seconds=300),
             "stdin": compose(SCRIPTS, variables),
             "addPreviousOutputInEnv": False,
         }
@@ -104,13 +104,16 @@ class ExistingNode:
             until(lambda port=port: self.run(f"{prefix} ss -Hltn sport = :{port}") != "")
 
     def answers(self, to: "ExistingNode", port: int) -> bool:
-        """Whether a connection from node `to` to a port of this one is answered."""
-        target = f"TCP:{self.stack.public_ip(self.number)}:{port},connect-timeout=1"
-        return to.run(f"timeout 4 socat -u {target} - 2>/dev/null || true") == str(port)
+        """Whether a connection from node `to` to a port of this one is answered.
+
+        Who takes the connection is given time to answer; a rule drops what would begin one.
+        """
+        target = f"TCP:{self.stack.public_ip(self.number)}:{port},connect-timeout=2"
+        return to.run(f"timeout 60 socat -u {target} - 2>/dev/null || true") == str(port)
 
 
 def until(condition: object) -> None:
-    """Wait for a condition, some seconds at most."""
+    """Wait for a condition, a minute at most."""
     deadline = time.monotonic() + _SECONDS
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline

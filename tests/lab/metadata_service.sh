@@ -45,5 +45,5 @@ for listen in "TCP4-LISTEN:80,bind=$IPV4" "TCP6-LISTEN:80,bind=[$IPV6]"; do
         ip netns exec cloud socat "$listen,fork,reuseaddr" 'EXEC:/bin/sh /run/answer'
 done
 for url in "http://$IPV4/" "http://[$IPV6]/"; do
-    curl --silent --fail --output /dev/null --retry 20 --retry-connrefused --retry-delay 1 --max-time 20 "$url"
+    curl --silent --fail --output /dev/null --retry 120 --retry-connrefused --retry-delay 1 --max-time 20 "$url"
 done

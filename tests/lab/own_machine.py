@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ _FRESH = ("--net", "--mount", "--pid", "--fork", "--mount-proc", "--propagation"
 # network alone are this machine's.
 _SHARED = ("cgroup", "process")
 _OWN_SETTINGS = "net/"
-_STRAY_SECONDS = 60
+_STRAY_SECONDS = 600
 _FACTS = "from tests.host import facts; print({k: sorted(v) for k, v in facts().items()})"
 
 
@@ -51,10 +51,11 @@ def remove_stray_cgroups() -> None:
     """Takes away the cgroups of containers that were killed with an earlier machine."""
     for identifier in {path.name for path in _container_cgroups()}:
         found = [path for path in _container_cgroups() if path.name == identifier]
-        # One that is being made has no processes either, but it is new.
-        age = time.time() - max(path.stat().st_mtime for path in found)
-        if age > _STRAY_SECONDS and not any(map(_processes, found)):
-            _remove_cgroups(found)
+        with suppress(FileNotFoundError):  # its container has gone in between
+            # One that is being made has no processes either, but it is new.
+            age = time.time() - max(path.stat().st_mtime for path in found)
+            if age > _STRAY_SECONDS and not any(map(_processes, found)):
+                _remove_cgroups(found)
 
 
 def _container_cgroups() -> list[Path]:

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.nodes
 VERSION = "v1.35.6+k3s1"
 INSTALLER = b"#!/bin/sh\necho installer\n"
 FRIEND = KeyPair.fresh()
-LOGIN_SECONDS = 20
-BOOT_SECONDS = 60
+LOGIN_SECONDS = 120
+BOOT_SECONDS = 400
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Machine:
 
     def prepare(self, **changes: str) -> tuple[int | None, str]:
         """prepare.sh as the program runs it: exit code, and what it said."""
-        command = scripts.command("create", "prepare", user=cloudinit.SSH_USER, seconds=60)
+        command = scripts.command("create", "prepare", user=cloudinit.SSH_USER, seconds=300)
         chosen = self.cloud.release
         done = self.login(
             command,

@@ -123,10 +123,10 @@ def test_vxlan_of_strangers_is_dropped(
     host.admit(vxlan)
     host.run("systemd-run --quiet --unit listen-udp socat -u UDP-RECV:8472 OPEN:/got,creat,append")
     until_listening = "until ss -Hlun sport = :8472 | grep -q .; do sleep 0.05; done"
-    host.run(f"timeout 10 sh -c '{until_listening}'")
+    host.run(f"timeout 60 sh -c '{until_listening}'")
     for sender, said in ((stranger, "no"), (peer, "yes")):
         sender.run(f"echo {said} | socat -u - UDP:{host.stack.private_ip(1)}:8472")
-    host.run("timeout 10 sh -c 'until grep -q yes /got; do sleep 0.05; done'")
+    host.run("timeout 60 sh -c 'until grep -q yes /got; do sleep 0.05; done'")
     assert host.run("cat /got") == "yes"
 
 
@@ -143,7 +143,7 @@ def test_what_is_published_into_pods_is_open_only_to_those_let_in(
     assert [host.answers(stranger, port) for port in (80, 30080)] == [False, False]
     assert host.answers(stranger, 8081)
     # An address of a Service's own, as MetalLB announces it, is not the host's to close.
-    asked = "timeout 4 socat -u TCP:198.51.100.9:80,connect-timeout=2 - || true"
+    asked = "timeout 60 socat -u TCP:198.51.100.9:80,connect-timeout=20 - || true"
     assert stranger.run(asked) == "80"
 
     everybody = Admission(name="http", protocol="tcp", ports="80", sources=("0.0.0.0/0",))

@@ -119,7 +119,7 @@ def test_the_line_of_the_outputs_works_as_it_stands(stack: NodeStack, tmp_path: 
             env={**os.environ, "SSH_AUTH_SOCK": socket},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=300,
             check=False,
         )
     assert done.returncode == 0, done.stderr

@@ -57,7 +57,7 @@ class Node:
             input=script,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=800,
             check=False,
         )
 

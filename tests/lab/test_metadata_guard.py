@@ -16,7 +16,7 @@ IPV4, IPV6 = "169.254.169.254", "fd00:ec2::254"
 METADATA = f"{IPV4}\n{IPV6}"
 # How each is written in a URL; the last is a Service that leads there.
 TARGETS = (IPV4, f"[{IPV6}]", "10.43.0.99")
-UNREACHED = "28"  # curl's: the time is over, as nobody answers
+UNREACHED = "28"  # curl's: the time is over, as nobody takes the connection
 _SERVICE = Path(__file__).with_name("metadata_service.sh")
 # Says what the rules were when k3s started.
 K3S = """\
@@ -57,7 +57,7 @@ class Node:
             input=script,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=900,
             check=False,
         )
 
@@ -86,7 +86,9 @@ class Node:
         return self._reached(TARGETS[:2])
 
     def _reached(self, targets: Sequence[str], entry: str = "") -> dict[str, bool]:
-        ask = f'said=$({entry}curl --silent --max-time 1 "http://$target/"); echo $target $? $said'
+        bounds = "--connect-timeout 2 --max-time 60"
+        curl = f'{entry}curl --silent {bounds} "http://$target/"'
+        ask = f"said=$({curl}); echo $target $? $said"
         each = " ".join(f"'{target}'" for target in targets)
         answers = succeeded(self.shell(f"for target in {each}; do ({ask}) & done; wait"))
         found = {}
@@ -163,7 +165,7 @@ def test_the_rules_are_there_before_k3s_at_each_start(node: Node) -> None:
     node.restart()
 
     wait = "until systemctl is-active --quiet k3s; do sleep 0.1; done"
-    succeeded(node.shell(f"timeout 30 sh -c '{wait}'"))
+    succeeded(node.shell(f"timeout 300 sh -c '{wait}'"))
     seen = succeeded(node.shell("cat /root/when-k3s-started")).lower()
     assert "metadata_guard" in seen.replace("-", "_")
     assert node.pod_reaches() == NONE
