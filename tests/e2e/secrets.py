@@ -49,7 +49,7 @@ def _search(shell: list[str], secrets: Mapping[str, str], folders: list[str]) ->
         input="".join(f"{secret}\n" for secret in secrets.values()),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=True,
     )
     return run.stdout.splitlines()

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,12 @@ def counts(made: Made) -> dict[str, int]:
     return found
 
 
+def uninstalled(watch: secrets.ArgumentWatch) -> set[str]:
+    """The releases that Helm was told to uninstall meanwhile."""
+    told = (re.search(r"/helm uninstall (\S+) ", arguments) for arguments in watch.seen)
+    return {found[1] for found in told if found}
+
+
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest, k3s_release: K3sRelease) -> Iterator[Cluster]:
     settings = SETTINGS | {
@@ -167,13 +174,26 @@ def test_the_release_is_deployed_and_its_objects_are_in_force(cluster: Cluster) 
 def test_a_webhook_that_refuses_for_20_s_is_passed_once_and_within_60_s(cluster: Cluster) -> None:
     done = re.findall(r"create .*-metallb-webhook done ([\d.]+) s", cluster.up.text)
     print(f"the webhook's step took {done[0]} s")
-    # Less than its own seconds by what passes from the pod's start to the release's being deployed.
-    assert [WEBHOOK_SECONDS / 2 < float(seconds) <= 60 for seconds in done] == [True]
+    assert [float(seconds) <= 60 for seconds in done] == [True]
     assert cluster.up.text.count("webhook: the webhook answers") == 1
     # The objects are made at the first attempt: it is the step that waits.
     assert "Retry" not in cluster.up.text
     logs = cluster.kubectl("logs", "deployment/metallb-webhook", "-n", "metallb-system")
     assert f"in {WEBHOOK_SECONDS} s" in logs
+    # And the step has waited: they are made after the webhook's time, which begins with its pod.
+    label = "app.kubernetes.io/name"
+    pods = ("get", "pods", "--selector", f"{label}=metallb-webhook", "-n", "metallb-system")
+    (pod,) = cluster.kubectl.json(*pods)["items"]
+    (container,) = pod["status"]["containerStatuses"]
+    pool = cluster.kubectl.json("get", "ipaddresspools", "main", "-n", "metallb-system")
+    begun, made = (
+        datetime.fromisoformat(told)
+        for told in (
+            container["state"]["running"]["startedAt"],
+            pool["metadata"]["creationTimestamp"],
+        )
+    )
+    assert (made - begun).total_seconds() >= WEBHOOK_SECONDS - 1  # both are told in whole seconds
 
 
 def test_a_second_up_changes_nothing(cluster: Cluster) -> None:
@@ -205,11 +225,11 @@ def test_an_address_that_the_api_refuses_is_told_at_once_in_its_words(
         input=compose([LIB, SCRIPTS / "webhook.sh"], variables),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=600,
         check=False,
     )
     assert run.returncode == 1
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 60  # so long it waits for one that does not answer
     assert f"the API refuses what is to be made — The IPAddressPool {chr(34)}wrong" in run.stderr
     assert words in run.stderr
     assert cluster.kubectl.attempt("get", "ipaddresspool/wrong", "-n", "metallb-system").returncode
@@ -281,7 +301,10 @@ def test_wordpress_is_taken_by_the_api_and_its_volumes_are_bound(cluster: Cluste
     # Admitted by the namespace's level, placed, and with all volumes: only their images lack.
     until(60, "both pods get as far as their images", lambda: len(pulled()) == 2)
     events = of_the_site("events", "--field-selector", "type=Warning")["items"]
-    assert {e["reason"] for e in events} <= {"Failed", "BackOff", "FailedScheduling"}, events
+    # A busy kubelet may come late to what it is to mount: by now it has.
+    late = [e for e in events if "failed to sync" in e["message"]]
+    told = {e["reason"] for e in events if e not in late}
+    assert told <= {"Failed", "BackOff", "FailedScheduling"}, events
     ingress = of_the_site("ingress/wordpress")["spec"]
     assert [tls["hosts"] for tls in ingress["tls"]] == [[WORDPRESS["ingress"]["host"]]]
     outputs = cluster.workspace.outputs()
@@ -319,7 +342,9 @@ def test_every_node_has_a_collector_and_grafana_is_told_of_loki(cluster: Cluster
     (loki,) = yaml.safe_load(source["data"]["loki.yaml"])["datasources"]
     # Where Grafana asks, the release's own Service answers.
     grafana = ("exec", "deployment/grafana", "--namespace", "monitoring", "--")
-    assert "loki-" in cluster.kubectl(*grafana, "/http-echo", "get", loki["url"])
+    ask = (*grafana, "/http-echo", "get", loki["url"])
+    # A Service's rules reach the nodes some moments after its pods are ready.
+    until(20, "Loki answers", lambda: "loki-" in cluster.kubectl(*ask))
     policies = cluster.kubectl.json("get", "networkpolicies", "--namespace", "logging")["items"]
     assert {policy["metadata"]["name"] for policy in policies} == {
         *("default-deny", "collector-to-loki", "grafana-to-loki"),
@@ -351,8 +376,12 @@ def test_wordpress_is_gone_with_its_key_and_nothing_else_is(cluster: Cluster) ->
     assert set(counts(gone)) == {"deleted"}, gone.text
     assert cluster.releases() == before
     assert "NotFound" in cluster.kubectl.attempt("get", "namespace/wordpress").stderr
-    volumes = cluster.kubectl.json("get", "persistentvolumes")["items"]
-    assert {volume["status"]["phase"] for volume in volumes} == {"Released"}
+
+    def phases() -> set[str]:
+        volumes = cluster.kubectl.json("get", "persistentvolumes")["items"]
+        return {volume["status"]["phase"] for volume in volumes}
+
+    until(20, "the volumes are released", lambda: phases() == {"Released"})
     cluster.kubectl("delete", "--filename", "-", stdin=VOLUMES.read_text())
 
 
@@ -373,8 +402,10 @@ def test_a_key_that_is_removed_takes_its_add_on_along_and_no_other(
     nodes = cluster.boots()
     cluster.addons(**ALL)
     before = cluster.releases()
-    gone = cluster.addons(**{name: chosen for name, chosen in ALL.items() if name != key})
+    with secrets.ArgumentWatch() as watch:
+        gone = cluster.addons(**{name: chosen for name, chosen in ALL.items() if name != key})
     print(gone.text)
+    assert uninstalled(watch) == set(releases)
     # Of machines no more is asked than the others need: prepare and registration know.
     assert set(counts(gone)) == {"deleted", *(["updated"] if key == "longhorn" else [])}, gone.text
     after = cluster.releases()
@@ -388,11 +419,12 @@ def test_all_of_them_go_with_the_cluster_in_one_destroy(cluster: Cluster) -> Non
     cluster.workspace.configure(workloads={"wordpress": WORDPRESS})
     cluster.addons(**ALL)
     started = time.monotonic()
-    gone = cluster.workspace.make("destroy")
+    with secrets.ArgumentWatch() as watch:
+        gone = cluster.workspace.make("destroy")
     print(f"destroyed in {time.monotonic() - started:.1f} s")
     assert gone.code == 0, gone.text
-    # What is in the cluster goes with it: nothing is uninstalled first, but what holds data.
-    assert time.monotonic() - started < 60
+    # What is in the cluster goes with it: nothing is uninstalled first.
+    assert uninstalled(watch) == set()
     # That nothing else of the host is changed is the first cluster's to show.
     left = host.differences(cluster.before, host.facts())
     assert [line for line in left if STACK in line] == []

@@ -51,7 +51,7 @@ def test_an_up_that_is_killed_while_the_cluster_is_born_goes_on(
     until(120, "the bootstrap has begun", lambda: "bootstrap: starts k3s" in log.read_text())
     (engine,) = engines_of(alone)
     os.kill(engine, signal.SIGKILL)
-    assert up.wait(60) != 0
+    assert up.wait(600) != 0
 
     again = alone.make("up", ENGINE="lab")
     assert again.code == 0, again.text
@@ -64,4 +64,4 @@ def test_an_up_that_is_killed_while_the_cluster_is_born_goes_on(
 
     gone = alone.make("destroy", ENGINE="lab")
     assert gone.code == 0, gone.text
-    assert host.differences(before, host.facts()) == []
+    assert host.left(before) == []

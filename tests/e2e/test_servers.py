@@ -8,6 +8,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from secrets import token_hex
 from time import monotonic, sleep
 from typing import Any
@@ -53,8 +54,8 @@ class Cluster:
             return False  # it is still starting, or starts again
 
     def write(self, name: str) -> bool:
-        """Whether a ConfigMap is taken within two seconds."""
-        words = ("--request-timeout", "2s", "create", "configmap", name)
+        """Whether a ConfigMap is taken within five seconds."""
+        words = ("--request-timeout", "5s", "create", "configmap", name)
         return self.kubectl.attempt(*words).returncode == 0
 
     def is_ready(self, node: str) -> bool:
@@ -72,7 +73,9 @@ def etcd(on: str, path: str, request: dict[str, str]) -> Any:
     files = {"--cacert": "server-ca.crt", "--cert": "client.crt", "--key": "client.key"}
     words = [word for flag, file in files.items() for word in (flag, f"{folder}/{file}")]
     url = f"https://127.0.0.1:2379/v3/{path}"
-    return json.loads(inside(on, "curl", "-sSf", "-m", "5", *words, "-d", json.dumps(request), url))
+    return json.loads(
+        inside(on, "curl", "-sSf", "-m", "30", *words, "-d", json.dumps(request), url)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +101,7 @@ def test_three_servers_and_an_agent_are_ready_and_three_are_members(cluster: Clu
     assert len(nodes) == 4
     assert [node["metadata"]["name"] for node in nodes if not is_ready(node)] == []
     assert wrong_addresses(nodes, cluster.outputs["nodes"]) == []
-    assert cluster.is_whole()
+    until(30, "three members", cluster.is_whole)
 
 
 def test_nodes_and_kubeconfig_know_no_server_but_the_registration_address(
@@ -120,18 +123,23 @@ def test_a_server_stops_and_the_api_takes_writes_again_within_30_s(
     cluster: Cluster, server: str
 ) -> None:
     stopping = subprocess.Popen(["podman", "exec", f"k3s-{server}", "systemctl", "stop", "k3s"])
-    began, last_failure, tries = monotonic(), 0.0, 0
+    # When writes were taken, in seconds: a busy machine may lose one long after there is a gap.
+    began, taken, tries, in_a_row = monotonic(), [0.0], 0, 0
     # Until ten in a row were taken by what is left.
-    while stopping.poll() is None or monotonic() - began - last_failure < 10:
+    while stopping.poll() is None or in_a_row < 10:
         sent, tries = monotonic() - began, tries + 1
-        if not cluster.write(f"{server}-{tries}"):
-            last_failure = monotonic() - began
+        if cluster.write(f"{server}-{tries}"):
+            taken.append(monotonic() - began)
+            in_a_row = in_a_row + 1 if stopping.poll() is not None else 0
+        else:
+            in_a_row = 0
             print(f"write {tries}, sent after {sent:.1f} s, was not taken")
-        assert monotonic() - began < 60
+        assert monotonic() - began < 300
         sleep(0.5)
-    print(f"{server} away: the last write that failed ended after {last_failure:.1f} s")
+    gap = max(later - earlier for earlier, later in pairwise(taken))
+    print(f"{server} away: for {gap:.1f} s no write was taken")
     assert stopping.returncode == 0
-    assert last_failure <= _GAP
+    assert gap <= _GAP
     assert not inside(server, "sh", "-c", "systemctl is-active k3s || :").startswith("active")
 
     inside(server, "systemctl", "start", "k3s")
@@ -149,7 +157,7 @@ def test_a_server_that_falls_silent_is_left_out_and_taken_back(cluster: Cluster)
             assert monotonic() - began <= _GAP, f"{tries} writes, none taken"
         print(f"{server} silent: write {tries} was taken after {monotonic() - began:.1f} s")
         # By then it has been noticed: whoever asks is not sent there any more.
-        until(_GAP, "ten in a row", lambda: all(cluster.write(f"{monotonic()}") for _ in range(10)))
+        until(30, "ten in a row", lambda: all(cluster.write(f"{monotonic()}") for _ in range(10)))
     finally:
         subprocess.run(["podman", "unpause", f"k3s-{server}"], check=True, capture_output=True)
     until(60, "three members", cluster.is_whole)
