@@ -51,7 +51,7 @@ class ExistingNode:
             **{"NODE": node, "CLUSTER": "lab", "STORE": STORE, "GENERATION": generation},
             **{"TABLE": TABLE, "RULES": text},
         }
-        variables |= {"STEP": "host", **turn(60)}
+        variables |= {"STEP": "host", **turn(300)}
         return {
             "connection": self.connection(),
             "create": command("create", f"host:{node}", user="root", seconds=300),
@@ -68,10 +68,10 @@ class ExistingNode:
         """Clean the host when its generation is another; `state` and what it gives are for that."""
         node = "lab-home-shed"
         variables = {"NODE": node, "CLUSTER": "lab", "STORE": STORE, "GENERATION": generation}
-        variables |= {"STEP": "clean", **turn(60)}
+        variables |= {"STEP": "clean", **turn(300)}
         inputs = {
             "connection": self.connection(),
-            "update": command("update", f"clean:{node}", user="root", seconds=60),
+            "update": command("update", f"clean:{node}", user="root", seconds=300),
             "stdin": compose(CLEAN, variables),
             "addPreviousOutputInEnv": False,
         }

@@ -13,7 +13,8 @@ from components.scripts import compose
 from tests.unit.stackfiles import ROOT
 
 SCRIPTS = ROOT / "components" / "k3s" / "scripts"
-SECONDS = 30
+# Of patience; what is not to end by itself goes on for twice as long.
+SECONDS = 300
 
 
 @pytest.fixture
@@ -77,18 +78,33 @@ def test_a_script_whose_session_is_gone_gives_up_at_its_next_wait(
 def test_what_a_script_has_begun_is_ended_before_the_next_ones_turn(
     sshd: list[str], tmp_path: Path
 ) -> None:
-    session = begun(sshd, text(tmp_path, f"echo begun; sleep 2; echo whole >{tmp_path}/file"))
+    goes_on = f"until [ -e {tmp_path}/seen ]; do sleep 0.1; done"
+    session = begun(sshd, text(tmp_path, f"echo begun; {goes_on}; echo whole >{tmp_path}/file"))
     session.kill()
     session.wait()
-    done = run(text(tmp_path, f"cat {tmp_path}/file"))
-    assert done.stdout == "whole\n"
-    assert "node-1: install: waits for the end of what an earlier run began here" in done.stderr
+    following = subprocess.Popen(
+        ["sh", "-s", "--", "create"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert following.stdin
+    assert following.stderr
+    following.stdin.write(text(tmp_path, f"cat {tmp_path}/file"))
+    following.stdin.close()
+    waits = following.stderr.readline()
+    (tmp_path / "seen").touch()
+    following.stdin = None
+    said, _ = following.communicate(timeout=SECONDS)
+    assert waits == "node-1: install: waits for the end of what an earlier run began here\n"
+    assert said == "whole\n"
 
 
 def test_another_node_s_step_on_the_same_machine_waits_for_nobody(
     sshd: list[str], tmp_path: Path
 ) -> None:
-    session = begun(sshd, text(tmp_path, "echo begun; sleep 30"))
+    session = begun(sshd, text(tmp_path, "echo begun; sleep 600"))
     done = run(text(tmp_path, "echo at once", node="node-2"))
     assert done.stdout == "at once\n"
     assert done.stderr == ""
@@ -96,7 +112,7 @@ def test_another_node_s_step_on_the_same_machine_waits_for_nobody(
 
 
 def test_who_takes_the_machine_waits_for_every_step_on_it(sshd: list[str], tmp_path: Path) -> None:
-    session = begun(sshd, text(tmp_path, "echo begun; sleep 30"))
+    session = begun(sshd, text(tmp_path, "echo begun; sleep 600"))
     done = run(text(tmp_path, "take_turn_alone", seconds=1, node="node-2"))
     assert done.returncode == 1
     assert "what an earlier run began here has not ended after 1 s" in done.stderr
