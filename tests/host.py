@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 Facts = Mapping[str, frozenset[str]]
@@ -71,11 +71,23 @@ def differences(before: Facts, after: Facts) -> list[str]:
     ]
 
 
-def left(before: Facts, look: Callable[[], Facts] = facts) -> list[str]:
-    """What is still different when all has had its time to go, a line each."""
+def left(before: Facts, *mine: str, look: Callable[[], Facts] = facts) -> list[str]:
+    """What is still different when all has had its time to go, a line each.
+
+    Where other containers came or went meanwhile, only lines with one of the words `mine` tell.
+    """
     deadline = time.monotonic() + _SETTLING_SECONDS
-    while (found := differences(before, look())) and time.monotonic() < deadline:
+    while (found := _without_others(before, look(), mine)) and time.monotonic() < deadline:
         time.sleep(1)
+    return found
+
+
+def _without_others(before: Facts, after: Facts, mine: Sequence[str]) -> list[str]:
+    found = differences(before, after)
+    changed = before["container"] ^ after["container"]
+    if mine and any(not any(word in name for word in mine) for name in changed):
+        print("other containers came or went: only what names this stack is looked at")
+        return [line for line in found if any(word in line for word in mine)]
     return found
 
 

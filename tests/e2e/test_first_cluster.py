@@ -326,5 +326,5 @@ def test_another_image_or_memory_is_for_machines_to_come(cluster: Cluster) -> No
 def test_destroy_leaves_nothing_and_the_host_as_it_was(cluster: Cluster) -> None:
     gone = cluster.workspace.make("destroy")
     assert gone.code == 0, gone.text
-    assert host.left(cluster.before) == []
+    assert host.left(cluster.before, STACK, "10.122.", "10.123.") == []
     assert not cluster.kubectl.kubeconfig.exists()

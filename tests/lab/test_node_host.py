@@ -76,7 +76,7 @@ def test_a_host_is_after_the_last_node_as_it_was_before_the_first(
         found = differences(before, machine.facts())
         assert [line for line in found if "NETAVARK_FORWARD" not in line] == []
     else:
-        assert left(before, machine.facts) == []
+        assert left(before, look=machine.facts) == []
 
 
 def test_nodes_reach_each_other_on_a_host_that_forwards_nothing_unasked(
@@ -128,7 +128,7 @@ def test_a_stack_that_goes_first_leaves_the_host_to_the_other(
 
     succeeded(other.node("delete", 1))
     succeeded(other.networks("delete"))
-    assert left(before, machine.facts) == []
+    assert left(before, look=machine.facts) == []
 
 
 def test_what_an_interrupted_run_made_goes_with_its_networks(
@@ -138,7 +138,7 @@ def test_what_an_interrupted_run_made_goes_with_its_networks(
     succeeded(stack.networks("create"))
     succeeded(stack.node("create", 1))
     succeeded(stack.networks("delete"))
-    assert left(before, machine.facts) == []
+    assert left(before, look=machine.facts) == []
     succeeded(stack.networks("delete"))
     succeeded(stack.node("delete", 1))
 
@@ -154,4 +154,4 @@ def test_the_note_that_create_prints_restores_a_host_whose_networks_are_gone(
         stack.podman("network", "rm", network)
     entry = (*stack.entry, "env", f"PULUMI_COMMAND_STDOUT={note}")
     succeeded(NodeStack(stack.image, entry=entry).networks("delete"))
-    assert left(before, machine.facts) == []
+    assert left(before, look=machine.facts) == []
