@@ -97,7 +97,9 @@ class Cluster:
         self.workspace.configure(groups=self.groups, replace=replace or [])
         began = monotonic()
         made = self.workspace.make("up")
-        (told,) = re.findall(r"^up (?:done|failed).*; [\d.]+ s$", made.text, re.MULTILINE)[-1:]
+        (told,) = re.findall(r"^up (?:done|FAILED).*; [\d.]+ s$", made.text, re.MULTILINE)[-1:] or [
+            made.text
+        ]
         print(f"{json.dumps(groups)} {replace or ''}: {told}; {monotonic() - began:.0f} s in all")
         return made
 
