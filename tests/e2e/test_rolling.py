@@ -108,8 +108,9 @@ def cluster(request: pytest.FixtureRequest, k3s_release: K3sRelease) -> Iterator
 
 
 def told(made: Made, step: str, words: str) -> list[str]:
-    """The nodes of which a step said the words, in that order."""
-    return re.findall(rf"^(?:\S+: )?(\S+): {step}: {words}", made.text, re.MULTILINE)
+    """The nodes of which a step said the words, in that order; what failed says it again."""
+    found = re.findall(rf"^(?:\S+: )?(\S+): {step}: {words}", made.text, re.MULTILINE)
+    return list(dict.fromkeys(found))
 
 
 def figures(what: str, probes: list[Probe]) -> None:
@@ -168,7 +169,12 @@ def test_an_upgrade_that_is_killed_half_way_goes_on(cluster: Cluster, tmp_path: 
     cluster.configure(THIRD, tlsSan=["api.example"])
     up = cluster.workspace.start("up", log, ENGINE="lab")
     restarts = f"{SERVERS[1]}: change: restarts k3s"
-    until(300, "the second server's turn", lambda: restarts in log.read_text())
+
+    def comes() -> bool:
+        assert up.poll() is None, log.read_text()
+        return restarts in log.read_text()
+
+    until(400, "the second server's turn", comes)
     (engine,) = engines_of(cluster.workspace)
     os.kill(engine, signal.SIGKILL)
     assert up.wait(60) != 0

@@ -61,11 +61,12 @@ has_controller() {
     fi
 }
 
-# k3s's own ports may be taken by k3s itself, when a node is prepared again.
+# k3s's own ports may be taken by k3s itself, when a node is prepared again: also by one that starts,
+# fails and starts again, which the steps after this one are to mend.
 check_ports() {
     ports=10250
     [ "$ROLE" = agent ] || ports='6443 2379 2380 10250'
-    if systemctl is-active --quiet "$(unit)"; then return 0; fi
+    case $(systemctl is-active "$(unit)") in active | activating | deactivating) return 0 ;; esac
     for port in $ports; do
         if ss -Hltn "sport = :$port" 2>/dev/null | grep -q .; then
             problem "port $port is taken — k3s listens there — stop what uses it"
