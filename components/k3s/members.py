@@ -36,7 +36,7 @@ def members(
         f"{cluster}-membership",
         byte_length=8,
         keepers={"nodes": nodes},
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(after))),
+        opts=opts,
     )
     step = Step(
         "members", seconds=_SECONDS, parts=("nodes", "removal"), creates=False, updatable=True
