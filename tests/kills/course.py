@@ -47,6 +47,7 @@ class Course:
         self.workspace, self._releases = workspace, releases
         self._outlook = Outlook(kubectl, State(workspace.state).checkpoint(STACK))
         self.wanted: Wanted | None = None
+        self.missed = 0
         self.log: list[str] = []
 
     # Runs
