@@ -41,6 +41,7 @@ def begun(sshd: list[str], script: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        start_new_session=True,
     )
     assert session.stdin
     assert session.stdout
@@ -121,10 +122,5 @@ def test_who_takes_the_machine_waits_for_every_step_on_it(sshd: list[str], tmp_p
 
 def end(session: "subprocess.Popen[str]") -> None:
     """The session and what it has started."""
-    children = Path(f"/proc/{session.pid}/task/{session.pid}/children").read_text().split()
-    for child in map(int, children):
-        for below in Path(f"/proc/{child}/task/{child}/children").read_text().split():
-            os.kill(int(below), signal.SIGKILL)
-        os.kill(child, signal.SIGKILL)
-    session.kill()
+    os.killpg(session.pid, signal.SIGKILL)
     session.wait()
