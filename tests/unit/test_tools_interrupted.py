@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.kubernetes import until
 from tools import interrupted
 from tools.interrupted import Release
 from tools.paths import State
@@ -38,6 +39,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
         out = started[-1].stdout
         if by and out:
             out.readline()
+        # The kernel tells that a program has begun a moment before it gives the process its name.
+        own = Path(f"/proc/{started[-1].pid}/comm")
+        until(60, "the process has its name", lambda: own.read_text().strip() == (by or name)[:15])
         return started[-1]
 
     def copied(program: str, name: str) -> Path:
