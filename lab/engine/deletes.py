@@ -12,6 +12,7 @@ from lab.engine.steps import Delete
 def delete_unwanted(run: Run) -> None:
     """After the program has registered all it wants: replaced and dropped resources go."""
     todo: list[Delete] = []
+    gone: list[Resource] = []
     tables = run.tables
     for resource in run.state.old:
         deleted_ahead = id(resource) in tables.predeleted and resource.urn not in tables.deleting
@@ -23,11 +24,24 @@ def delete_unwanted(run: Run) -> None:
         elif not tables.is_kept(resource.urn) and resource.urn not in tables.failed:
             tables.deleting.add(resource.urn)
             if resource.pendingReplacement:
-                run.events.noted("remove-pending-replace", resource.urn)
-                run.state.commit(drop=[resource])
+                gone.append(resource)
             else:
                 todo.append(Delete(resource, "delete"))
     delete_all(run, todo)
+    _forget(run, gone)
+
+
+def _forget(run: Run, gone: list[Resource]) -> None:
+    """What was deleted to be made anew, and was not: after what was made when it was there.
+
+    It stays where something that could not be deleted still refers to it.
+    """
+    for resource in reversed(gone):
+        others = (other for other in run.state.resources() if other is not resource)
+        if any(resource.urn in other.dependency_urns() for other in others):
+            continue
+        run.events.noted("remove-pending-replace", resource.urn)
+        run.state.commit(drop=[resource])
 
 
 def delete_stack(run: Run) -> None:

@@ -15,7 +15,7 @@ from lab.engine.snapshot import verify
 from tests.engine.workspace import HERE, Workspace, pulumi_version
 
 SCENARIOS = sorted(path.stem for path in (HERE / "scenarios").glob("*.yaml"))
-NEWER = {"deleted_with": (3, 260)}
+NEWER = {"deleted_with": (3, 260), "left_out": (3, 260)}
 """Scenarios that the official CLI plays so from that version on."""
 ENGINES = ["lab", pytest.param("pulumi", marks=pytest.mark.pulumi)]
 
