@@ -12,7 +12,7 @@ from components.k3s.config import NodeFacts, ServerFacts
 from components.k3s.install import bootstrap, install
 from components.k3s.members import members
 from components.k3s.prepare import Feature, prepare
-from components.k3s.registration import register
+from components.k3s.registration import leave, register
 from components.k3s.requirements import Requirements
 from components.k3s.rolling import Rollout, Target
 from components.k3s.settings import K3sSettings
@@ -80,6 +80,7 @@ class K3s(pulumi.ComponentResource):
             )
             for m in machines
         }
+        self._leaving = {machine.name: self._leave(machine) for machine in machines}
         ca_hash = bootstrap(
             name,
             first,
@@ -168,7 +169,7 @@ class K3s(pulumi.ComponentResource):
             self._labels_config(target.machine),
             target.pod_ips,
             self._endpoint.settles,
-            after=[*self._after, *after],
+            after=[*self._after, self._leaving[target.machine.name], *after],
             opts=self._child,
         )
 
@@ -190,8 +191,21 @@ class K3s(pulumi.ComponentResource):
                 opts=self._child,
             )
             for machine in machines
-            for via in [next((s for s in self._servers if s is not machine), machine)]
+            for via in [self._via(machine)]
         ]
+
+    def _leave(self, machine: Machine) -> remote.Command:
+        return leave(
+            machine,
+            via=self._via(machine),
+            registration=self._registration_url,
+            after=self._after,
+            opts=self._child,
+        )
+
+    def _via(self, machine: Machine) -> Machine:
+        """A server that stays when the node goes, if there is another."""
+        return next((s for s in self._servers if s is not machine), machine)
 
     def _facts(self, machine: Machine, known: Mapping[str, Any]) -> NodeFacts:
         group = self._groups[machine.group]

@@ -1,4 +1,4 @@
-"""Registration of a node: Ready with its addresses, labelled; and gone from the cluster in time."""
+"""A node's coming and going: Ready with its addresses, labelled; and gone before it comes anew."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,9 +8,45 @@ from pulumi_command import remote
 from components.k3s.step import Step
 from components.platforms.machine import Machine
 
-# 300 s until Ready when it comes; when it goes, 120 s to move its pods away, 180 s until its Node
-# is gone, and twice 60 s for the other servers; and 60 s for the API.
-_SECONDS = 600
+# 300 s until Ready when it comes, and 60 s each for the API and its addresses.
+_SECONDS = 480
+# When it goes: 120 s to move its pods away, 180 s until its Node is gone, twice 60 s for the other
+# servers, and 60 s for the API.
+_LEAVING_SECONDS = 600
+
+
+def leave(
+    machine: Machine,
+    via: Machine,
+    *,
+    registration: pulumi.Output[str],
+    after: Sequence[pulumi.Resource],
+    opts: pulumi.ResourceOptions,
+) -> remote.Command:
+    """Before the machine is made anew, drain the node and delete it from the cluster, on `via`.
+
+    Else the machine could not join in its place; so this is there before it joins, also where its
+    join then fails, and nothing runs until it goes. Refused while etcd would lose its quorum. That
+    is left out when `via` goes too, as it does with the whole cluster. `registration` is the API's
+    URL, which is asked when `via` has no answer.
+    """
+    step = Step(
+        "leaving",
+        seconds=_LEAVING_SECONDS,
+        parts=("nodes", "removal"),
+        creates=False,
+        removable=True,
+    )
+    return step.on(
+        f"{machine.name}-leaving",
+        via,
+        subject=machine.name,
+        variables={"ROLE": machine.role, "REGISTRATION": registration},
+        triggers=[machine.id],
+        opts=pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(depends_on=list(after), deleted_with=via.resource)
+        ),
+    )
 
 
 def register(
@@ -33,12 +69,9 @@ def register(
     With `external_cloud` the node's external addresses are not waited for: a cloud's controller,
     which comes later, tells them.
 
-    Before a machine is made anew, its node is drained and deleted from the cluster, while etcd
-    keeps its quorum: else the machine could not join in its place. That is left out when `via` goes
-    too, as it does with the whole cluster. `registration` is the API's URL, which is asked when
-    `via` has no answer.
+    `registration` is the API's URL, which is asked when `via` has no answer.
     """
-    step = Step("registration", seconds=_SECONDS, parts=("nodes", "removal"), removable=True)
+    step = Step("registration", seconds=_SECONDS, parts=("nodes", "removal"))
     return step.on(
         f"{machine.name}-registration",
         via,
@@ -56,14 +89,7 @@ def register(
         },
         triggers=[machine.id],
         opts=pulumi.ResourceOptions.merge(
-            opts,
-            pulumi.ResourceOptions(
-                depends_on=[installed, via_installed],
-                deleted_with=via.resource,
-                # Where somebody took the machine away, no machine is deleted: then by this the node
-                # leaves before the new one joins in its place.
-                replace_with=[installed],
-            ),
+            opts, pulumi.ResourceOptions(depends_on=[installed, via_installed])
         ),
     )
 

@@ -27,6 +27,7 @@ AGENTS = [f"{STACK}-agent-{number}" for number in (1, 2, 3)]
 # What a node's own resources end in, beside its machine.
 OWN = (
     *("-host-key", "-request", "-generation", "-prepare", "-upload-", "-install", "-registration"),
+    "-leaving",
     *("-wanted", "-drain", "-change", "-uncordon", "-mend"),
 )
 # What knows the names of all nodes.

@@ -8,7 +8,7 @@ from tests.unit.stackfiles import ROOT, config_of
 
 # What is registered of each node over SSH, beside what its platform needs.
 CHANGES = ("drain", "change", "uncordon")
-STEPS = ("prepare", *CHANGES, "install", "registration")
+STEPS = ("prepare", "leaving", *CHANGES, "install", "registration")
 
 
 def run_dev(

@@ -44,7 +44,9 @@ def test_every_connection_has_bounded_dials_and_every_command_a_bound(dev: Recor
     for command in dev.of_type(COMMAND):
         assert 0 < command.inputs["connection"]["dialErrorLimit"] <= 60
         assert 0 < command.inputs["connection"]["perDialTimeout"] <= 60
-        runs = [command.inputs[key] for key in ("create", "update") if key in command.inputs]
+        runs = [
+            command.inputs[key] for key in ("create", "update", "delete") if key in command.inputs
+        ]
         assert runs
         assert [line for line in runs if not line.startswith("timeout -k 10 ")] == []
 
@@ -85,9 +87,9 @@ def test_a_machine_made_anew_is_prepared_and_installed_anew(dev: Recording) -> N
 
 def test_nodes_are_drained_from_a_server_unless_that_goes_too(dev: Recording) -> None:
     for node in NODES:
-        registration = dev.resources[f"{node}-registration"]
-        assert registration.inputs["delete"].endswith(f"-- delete registration:{node}")
-        assert registration.request.deletedWith.endswith("::dev-server-1")
+        leaving = dev.resources[f"{node}-leaving"]
+        assert leaving.inputs["delete"].endswith(f"-- delete leaving:{node}")
+        assert leaving.request.deletedWith.endswith("::dev-server-1")
 
 
 def test_agents_wait_for_the_server_and_a_server_for_the_bootstrap(dev: Recording) -> None:
@@ -163,8 +165,9 @@ def test_further_servers_change_the_list_of_the_registration_address(dev: Record
     groups = {"server": {"role": "server", "count": 3}, "agent": {"role": "agent", "count": 2}}
     more = run_dev({"groups": groups})
     changed = {n for n in dev.resources if more.resources[n].inputs != dev.resources[n].inputs}
-    # A server is registered from another one, now that there is one.
-    assert changed == {"dev-registration-haproxy", "dev-server-1-registration", *MEMBERS}
+    # A server comes and goes by way of another one, now that there is one.
+    own = {f"dev-server-1-{step}" for step in ("leaving", "registration")}
+    assert changed == {"dev-registration-haproxy", *own, *MEMBERS}
 
 
 def test_a_release_is_fetched_by_the_nodes_from_its_own_page(dev: Recording) -> None:
@@ -210,11 +213,13 @@ def test_who_leaves_is_told_to_the_first_server_when_all_have_registered(dev: Re
 
 def test_a_node_leaves_before_its_machine_is_made_anew(dev: Recording) -> None:
     for node in NODES:
-        registration = dev.resources[f"{node}-registration"]
-        assert registration.inputs["delete"].startswith("timeout -k 10 ")
-        assert registration.request.deleteBeforeReplace
-        (install,) = registration.request.replace_with
-        assert install.endswith(f"::{node}-install")
+        leaving = dev.resources[f"{node}-leaving"]
+        assert leaving.inputs["delete"].startswith("timeout -k 10 ")
+        assert leaving.inputs["triggers"] == [f"{node}-stdout"]
+        assert leaving.request.deleteBeforeReplace
+        # It is there before the node joins: a join that fails may have got half-way.
+        assert f"{node}-leaving" in dev.resources[f"{node}-install"].dependencies
+        assert "create" not in leaving.inputs
 
 
 def test_labels_reach_the_configuration_and_the_registration() -> None:

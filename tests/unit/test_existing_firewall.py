@@ -221,8 +221,8 @@ def test_another_host_key_is_another_machine(own: Recording) -> None:
     for step in STEPS:
         triggers = own.resources[f"hybrid-agent-barn-{step}"].inputs["triggers"]
         assert triggers == [identity.outputs["hex"]]
-    registration = own.resources["hybrid-agent-barn-registration"]
-    assert registration.request.deletedWith.endswith("::hybrid-server-shed-identity")
+    leaving = own.resources["hybrid-agent-barn-leaving"]
+    assert leaving.request.deletedWith.endswith("::hybrid-server-shed-identity")
 
 
 def test_a_host_that_comes_changes_only_its_neighbours_tables(own: Recording) -> None:

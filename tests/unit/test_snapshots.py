@@ -46,7 +46,7 @@ def test_a_snapshot_says_what_a_reviewer_asks() -> None:
     registration = commands["dev-agent-1-registration"]
     assert registration["parent"] == "dev"
     assert registration["deleteBeforeReplace"] is True
-    assert registration["deletedWith"] == "dev-server-1"
+    assert commands["dev-agent-1-leaving"]["deletedWith"] == "dev-server-1"
     assert "dev-agent-1-install" in registration["dependencies"]
     # Each connection is written out once.
     assert registration["inputs"]["connection (secret)"] == "as dev-agent-1-drain"

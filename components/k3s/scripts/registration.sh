@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154
-# Runs on a server, about the node NODE: waits until it is Ready with its addresses, sets labels and
-# taints, and takes it out of the cluster in the end.
+# Runs on a server, about the node NODE: waits until it is Ready with its addresses, and sets labels
+# and taints.
 # Uses INTERNAL_IPS, EXTERNAL_IPS, LABELS and TAINTS, each a list, one entry a line; POD_NETWORK
 # (empty: a network plugin comes later, from somebody else); and EXTERNAL_CLOUD (empty: k3s tells the
 # node's addresses itself, not a cloud's controller that comes later); and what nodes.sh and removal.sh
@@ -92,10 +92,7 @@ register() {
 main() {
     case $1 in
         create) register ;;
-        delete)
-            wait_for_api
-            take_out "$NODE"
-            ;;
+        *) fail "registration.sh: $1 — not an action — write create" ;;
     esac
 }
 
