@@ -123,20 +123,23 @@ waits_for_cloud() {
         [ "$(systemctl show --property ActiveState --value "$(unit)")" = activating ]
 }
 
+# k3s may say that it is ready, and end with its kubelet a moment later.
 wait_for_kubelet() {
-    wait_closely_for 120 kubelet_answers || {
+    if ! wait_closely_for 120 kubelet_answers_or_fails || ! kubelet_answers; then
         journal_tail
-        fail "the kubelet does not answer after 120 s — k3s's last words are above"
-    }
+        fail "k3s runs, and its kubelet does not — k3s's last words are above — mend the cause, then run up again"
+    fi
 }
+
+kubelet_answers_or_fails() { kubelet_answers || has_failed; }
 
 kubelet_answers() { ss -Hltn 'sport = :10250' 2>/dev/null | grep -q .; }
 
 # Over when k3s has said that it is ready, when it has learnt that the others removed it, or when
 # systemd has seen it end three times.
-has_started_or_fails() {
-    runs || was_removed || [ "$(systemctl show --property NRestarts --value "$(unit)")" -ge 3 ]
-}
+has_started_or_fails() { runs || was_removed || has_failed; }
+
+has_failed() { [ "$(systemctl show --property NRestarts --value "$(unit)")" -ge 3 ]; }
 
 begin_and_wait() {
     systemctl reset-failed "$(unit)" 2>/dev/null || true
