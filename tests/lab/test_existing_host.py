@@ -169,7 +169,9 @@ def test_the_table_is_there_after_a_restart_and_after_the_owner_loads_his_own_ru
 def test_a_host_that_is_let_go_of_is_as_it_was(host: ExistingNode, peer: ExistingNode) -> None:
     host.run(_OWNERS)
     listing = "find /etc /usr/local /var/lib/k3s-artifacts -xdev 2>/dev/null | sort; "
-    look = listing + "nft list ruleset; systemctl list-unit-files --no-legend"
+    look = listing + (
+        "nft list ruleset; systemctl list-unit-files --no-legend; ip -4 -oneline address"
+    )
     host.run("mkdir /etc/multipath")
     before = host.run(look)
     state = host.admit(from_(peer, "6443"))
@@ -177,6 +179,8 @@ def test_a_host_that_is_let_go_of_is_as_it_was(host: ExistingNode, peer: Existin
     # As k3s's installer leaves it: an uninstaller that runs while the ports are still closed.
     host.run(
         "mkdir -p /var/lib/k3s-artifacts/v1 /etc/rancher/node /etc/multipath/conf.d\n"
+        # As kube-vip leaves it, when its pod is killed.
+        "ip address add 10.98.0.200/32 dev eth0; echo 10.98.0.200 eth0 >/etc/k3s-pulumi/kube-vip\n"
         # As features.sh leaves it on a machine that is no container.
         "touch /etc/modules-load.d/k3s-iscsi.conf /etc/multipath/conf.d/k3s-iscsi.conf\n"
         f"printf '#!/bin/sh\\nnft list table inet {TABLE} >/dev/null && rm \"$0\"\\n' "

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import CLONE
 from tests.lab.cloud_machine import prepare_script
 from tests.lab.node_stack import NodeStack, refused, succeeded
 
@@ -71,6 +72,17 @@ class Node:
         succeeded(self.stack.node("delete", 1))
         succeeded(self.stack.node("create", 1))
 
+    def packages(self) -> set[str]:
+        return set(self.found("dpkg-query --show --showformat '${Package}\\n'").split())
+
+    def dependencies(self, *packages: str) -> set[str]:
+        """Packages with all that they need, at any remove."""
+        only = (
+            "--no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances"
+        )
+        told = self.found(f"apt-cache depends --recurse {only} {' '.join(packages)}")
+        return {line.strip(" |<>").rpartition(" ")[2].strip("<>") for line in told.splitlines()}
+
     def programs(self) -> list[str]:
         return self.found("command -v iscsiadm; command -v mount.nfs4; true").splitlines()
 
@@ -98,7 +110,7 @@ def test_what_is_missing_is_installed_when_the_locks_are_free_and_opens_no_port(
     node: Node,
 ) -> None:
     listening = "ss --no-header --listening --tcp --udp --numeric | awk '{print $1, $5}' | sort"
-    before = node.found(listening)
+    before, packages = node.found(listening), node.packages()
     started = time.monotonic()
     for name, seconds in HELD.items():
         node.found(_HOLD.format(name=name, seconds=seconds))
@@ -113,6 +125,10 @@ def test_what_is_missing_is_installed_when_the_locks_are_free_and_opens_no_port(
     # The NFS client's package brings rpcbind, which would listen on port 111 of every address.
     assert node.found("command -v rpcbind") == "/usr/sbin/rpcbind"
     assert node.found(listening) == before
+    # What stays on a host that leaves: what the page names, and what that depends on.
+    page = (CLONE / "docs" / "existing-hosts.md").read_text(encoding="utf-8")
+    assert "`open-iscsi`, `nfs-common` and what they depend on" in page
+    assert node.packages() - packages <= node.dependencies("open-iscsi", "nfs-common")
 
     log = node.found("cat /var/log/dpkg.log")
     again = node.prepare()

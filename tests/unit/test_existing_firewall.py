@@ -257,9 +257,12 @@ def test_a_host_is_cleaned_when_that_is_newly_asked_and_before_anything_else_is_
 PORCH = {"address": "203.0.113.40", "privateAddress": "10.9.0.4", "hostKey": host_key(4)}
 
 
+MILL = {"address": "203.0.113.41", "privateAddress": "10.9.0.6", "hostKey": host_key(5)}
+
+
 def with_registration(given: Mapping[str, Any], **groups: Any) -> Recording:
     settings = own_hosts()
-    hosts = settings["existing"]["hosts"] | {"porch": PORCH}
+    hosts = settings["existing"]["hosts"] | {"porch": PORCH, "mill": MILL}
     existing = {"hosts": hosts, "registration": given}
     return run_stack(
         "hybrid", settings | {"existing": existing, "groups": settings["groups"] | groups}
@@ -309,3 +312,34 @@ def test_a_given_address_leads_to_the_servers_and_its_balancer_is_let_in() -> No
     assert "hybrid-registration-haproxy" not in made.resources
     assert any("10.9.0.99" in line for line in table_of(made, "hybrid-server-shed"))
     assert not any("10.9.0.99" in line for line in table_of(made, "hybrid-agent-barn"))
+
+
+def test_kube_vips_objects_are_on_each_server_before_k3s_and_nothing_waits_for_its_address() -> (
+    None
+):
+    made = with_registration({"kubeVip": {"address": "10.9.0.5", "interface": "eth1"}})
+    assert made.outputs["apiEndpoint"] == "https://10.9.0.5:6443"
+    placed, bootstrap = (
+        made.resources["hybrid-server-shed-kube-vip"],
+        made.resources["hybrid-bootstrap"],
+    )
+    assert "hybrid-server-shed-host" in placed.dependencies
+    assert placed.name in bootstrap.dependencies
+    assert "server: https://" not in bootstrap.inputs["stdin"]
+    install = stdin(made, "hybrid-server-shed-install")
+    assert "server: https://10.9.0.5:6443" in install
+    assert "tls-san:\n- 10.9.0.5\n" in install
+    # Whoever joins is let in at the server that has the address.
+    assert any("10.9.0.2" in line for line in table_of(made, "hybrid-server-shed"))
+    assert "hybrid-agent-barn-kube-vip" not in made.resources
+    assert "server: https://10.9.0.5:6443" in stdin(made, "hybrid-agent-barn-install")
+
+
+def test_every_server_has_kube_vips_objects() -> None:
+    made = with_registration(
+        {"kubeVip": {"address": "10.9.0.5", "interface": "eth1"}},
+        server=SERVER | {"nodes": ["shed", "barn", "porch"]},
+        agent={"role": "agent", "nodes": ["mill"]},
+    )
+    placed = {name for name in made.resources if name.endswith("-kube-vip")}
+    assert placed == {f"hybrid-server-{name}-kube-vip" for name in ("shed", "barn", "porch")}

@@ -81,6 +81,7 @@ def before(
 
 
 THREE = ("shed", "barn", "coop")
+VIP = {"address": "10.9.0.5", "interface": "eth1"}
 
 
 @pytest.mark.parametrize(
@@ -92,11 +93,11 @@ THREE = ("shed", "barn", "coop")
         ),
         (
             before({}),
-            "existing.registration: nothing — either a host or an address stands before the serv",
+            "existing.registration: nothing — one of a host, an address and kube-vip stands befor",
         ),
         (
             before({"host": "porch", "address": "k3s.company.tld"}),
-            "existing.registration: both — either a host or an address stands before the servers",
+            "existing.registration: host and address — one of a host, an address and kube-vip stan",
         ),
         (
             before({"host": "attic"}),
@@ -123,8 +124,36 @@ THREE = ("shed", "barn", "coop")
             "existing.registration.host: barn — it has no privateAddress, and servers let in thei",
         ),
         (
+            before({"kubeVip": VIP | {"address": "10.9.0.2"}}),
+            "existing.registration.kubeVip.address: 10.9.0.2 — barn has it, and it would go with",
+        ),
+        (
+            before({"kubeVip": VIP | {"address": "10.43.0.5"}}),
+            "existing.registration.kubeVip.address: 10.43.0.5 — it is within k3s.serviceCidr 10.4",
+        ),
+        (
+            before({"kubeVip": VIP | {"address": "k3s.tld"}}),
+            "existing.registration.kubeVip.address: k3s.tld — input is not a valid IPv4 address —",
+        ),
+        (
+            before({"kubeVip": VIP | {"interface": "eth0; reboot"}}),
+            "existing.registration.kubeVip.interface: eth0; reboot — string should match pattern",
+        ),
+        (
+            before({"kubeVip": VIP, "from": ["10.9.0.5/32"]}),
+            "existing.registration.from: ['10.9.0.5/32'] — packets come to the servers as they are",
+        ),
+        (
+            before({"kubeVip": VIP, "host": "porch"}),
+            "existing.registration: host and kubeVip — one of a host, an address and kube-vip sta",
+        ),
+        (
+            own(existing={"hosts": {"shed": SHED}, "registration": {"kubeVip": VIP}}),
+            "existing.hosts.shed.privateAddress: nothing — kube-vip's address is one of the netwo",
+        ),
+        (
             lines({"existing": {"hosts": {"shed": SHED}, "registration": {"address": "k3s.tld"}}}),
-            "existing.registration: k3s.tld — no server is an existing host, and their platform h",
+            "existing.registration: address — no server is an existing host, and their platform h",
         ),
     ],
 )
@@ -138,9 +167,11 @@ def test_a_host_or_an_address_may_stand_before_them() -> None:
         {"host": "coop"},
         {"address": "k3s.company.tld"},
         {"address": "10.9.0.5", "from": ["10.9.0.5/32"]},
+        {"kubeVip": VIP},
     ):
         assert before(given) == [], given
     assert before({"host": "porch"}, THREE, ()) == []
+    assert before({"kubeVip": VIP}, THREE, ()) == []
     assert before(None) == []
 
 

@@ -1,6 +1,6 @@
 """What makes a host the cluster's and lets its peers in, and what lets go of it in the end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pulumi
@@ -10,8 +10,9 @@ from components import scripts
 from components.k3s.release import STORE
 from components.k3s.step import TURN
 from components.platforms import haproxy, plan
-from components.platforms.existing import nftables
+from components.platforms.existing import kube_vip, nftables
 from components.platforms.existing.endpoint import Front
+from components.platforms.existing.kube_vip import KubeVip
 from components.platforms.existing.machines import BalancerHost
 from components.platforms.existing.nftables import Admission
 from components.platforms.machine import Machine
@@ -38,7 +39,7 @@ def admit(
     front: Front | None,
     opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
-    """One command a host, and HAProxy where that is asked for.
+    """One command a host, and HAProxy or kube-vip where that is asked for.
 
     `machines` are all of the cluster. `front` is what stands before `servers`, None where those are
     on another platform.
@@ -48,6 +49,8 @@ def admit(
         rules = _rules(host, machines, shared, front)
         admitted = [(rule, _sources(rule, host, machines, front)) for rule in rules]
         made[host.name] = _command(host, shared, admitted, opts)
+    if front is not None and front.kube_vip is not None:
+        return [*made.values(), *_kube_vip(front.kube_vip, servers, made, shared, opts)]
     if front is None or front.balancer is None:
         return list(made.values())
     # Its host's ports are closed to others before it listens, and open again after it has gone.
@@ -59,6 +62,27 @@ def admit(
         opts=pulumi.ResourceOptions.merge(opts, after),
     )
     return [*made.values(), balancer]
+
+
+def _kube_vip(
+    wanted: KubeVip,
+    servers: Sequence[Machine],
+    made: Mapping[str, pulumi.Resource],
+    shared: Shared,
+    opts: pulumi.ResourceOptions,
+) -> list[pulumi.Resource]:
+    return [
+        kube_vip.place(
+            server,
+            wanted,
+            shared.cluster,
+            generation=_generation(server, shared),
+            opts=pulumi.ResourceOptions.merge(
+                opts, pulumi.ResourceOptions(depends_on=[made[server.name]])
+            ),
+        )
+        for server in servers
+    ]
 
 
 def _all(hosts: Sequence[Machine], front: Front | None) -> list[Machine | BalancerHost]:

@@ -7,6 +7,7 @@ import pulumi
 
 from components.platforms.existing import machines
 from components.platforms.existing.hosts import Host
+from components.platforms.existing.kube_vip import KubeVip
 from components.platforms.existing.machines import BalancerHost
 from components.platforms.existing.registration import Registration
 from components.platforms.machine import Addresses, Machine
@@ -19,7 +20,7 @@ class Front:
 
     `hosts` are the names of the machines that take in what is meant for the registration address,
     `sources` are what the balancer's packets to the servers come from. `balancer` is the host that
-    HAProxy is put on.
+    HAProxy is put on, `kube_vip` what each server has instead.
     """
 
     api: pulumi.Output[str]
@@ -27,6 +28,7 @@ class Front:
     hosts: frozenset[str]
     sources: Sequence[pulumi.Input[str]] = ()
     balancer: Machine | BalancerHost | None = None
+    kube_vip: KubeVip | None = None
 
 
 def front(
@@ -46,6 +48,14 @@ def front(
             registration=address,
             hosts=frozenset(server.name for server in servers),
             sources=[str(cidr) for cidr in given.source],
+        )
+    if given is not None and given.kube_vip is not None:
+        address = pulumi.Output.from_input(str(given.kube_vip.address))
+        return Front(
+            api=address,
+            registration=address,
+            hosts=frozenset(server.name for server in servers),
+            kube_vip=given.kube_vip,
         )
     if given is None or given.host is None:
         api, inside = _sides(servers[0].private, servers[0].public)

@@ -1,4 +1,5 @@
-"""Settings of what stands before existing servers: HAProxy on a further host, or a given address.
+"""Settings of what stands before existing servers: HAProxy on a further host, kube-vip on the
+servers, or a given address.
 
 One server alone may do without: it is reached at its own addresses.
 """
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from components.access import Cidr
 from components.platforms.existing.hosts import Host
+from components.platforms.existing.kube_vip import KubeVip
 from components.platforms.platform import Asked
 from components.problems import Problem
 from components.settings import Settings
@@ -21,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 class Registration(Settings):
-    """Where nodes join and the API answers: `host` or `address`."""
+    """Where nodes join and the API answers: `host`, `address` or `kubeVip`."""
 
     host: str | None = Field(
         default=None, description="a host of the inventory that is no server: HAProxy is put there"
@@ -37,6 +39,16 @@ class Registration(Settings):
         description="with address: where your balancer's packets come from, such as [10.9.0.5/32]; "
         "left out for a DNS name of the servers themselves",
     )
+    kube_vip: KubeVip | None = Field(
+        default=None,
+        description="an address that one server has and another takes over: "
+        "{address: 10.9.0.5, interface: eth1}",
+    )
+
+    def chosen(self) -> list[str]:
+        """Which of the three are given."""
+        ways = {"host": self.host, "address": self.address, "kubeVip": self.kube_vip}
+        return [name for name, given in ways.items() if given is not None]
 
 
 def problems(
@@ -52,19 +64,22 @@ def problems(
     if not servers:
         yield Problem(
             key="existing.registration",
-            given=given.host or given.address,
+            given=" and ".join(given.chosen()) or None,
             why="no server is an existing host, and their platform has a balancer of its own",
             write="leave registration out",
         )
-    elif (given.host is None) == (given.address is None):
+    elif len(given.chosen()) != 1:
         yield Problem(
             key="existing.registration",
-            given="both" if given.host else None,
-            why="either a host or an address stands before the servers",
-            write="write {host: NAME} with a host of existing.hosts, or {address: k3s.company.tld}",
+            given=" and ".join(given.chosen()) or None,
+            why="one of a host, an address and kube-vip stands before the servers",
+            write="write {host: NAME} with a host of existing.hosts, {address: k3s.company.tld}, "
+            "or {kubeVip: {address: …, interface: …}}",
         )
     elif given.address is not None:
         yield from _address(given.address)
+    elif given.kube_vip is not None:
+        yield from _kube_vip(given, given.kube_vip, hosts, servers, asked)
     elif given.host is not None:
         yield from _host(given, hosts, here, asked)
 
@@ -74,8 +89,9 @@ def _several(servers: Sequence[Node]) -> Problem:
         key="existing.registration",
         given=None,
         why=f"{len(servers)} servers, and no address in front of them that outlives each of them",
-        write="write {host: NAME} with a further host of existing.hosts, or "
-        "{address: k3s.company.tld} with a name that leads to all of them",
+        write="write {host: NAME} with a further host of existing.hosts, "
+        "{kubeVip: {address: …, interface: …}}, or {address: k3s.company.tld} with a name that "
+        "leads to all of them",
     )
 
 
@@ -97,6 +113,64 @@ def _is_host(text: str) -> bool:
         except ValueError:
             return False
     return _NAME.fullmatch(text) is not None
+
+
+def _kube_vip(
+    given: Registration,
+    wanted: KubeVip,
+    hosts: Mapping[str, Host],
+    servers: Sequence[Node],
+    asked: Asked,
+) -> Iterator[Problem]:
+    """The servers and all who join are in one network, and the address is nobody's."""
+    key = "existing.registration.kubeVip"
+    if given.source:
+        yield Problem(
+            key="existing.registration.from",
+            given=[str(cidr) for cidr in given.source],
+            why="packets come to the servers as they are, with no balancer in between",
+            write="leave from out, or write address: in place of kubeVip:",
+        )
+    if asked.spans:
+        yield Problem(
+            key=key,
+            given=wanted.address,
+            why="nodes are on several networks, and an address told by ARP is known in one",
+            write="write {host: NAME} with a host that all nodes reach, or {address: …}",
+        )
+    for name in sorted({server.key for server in servers} & set(hosts)):
+        if not isinstance(hosts[name].private_address, ipaddress.IPv4Address):
+            yield Problem(
+                key=f"existing.hosts.{name}.privateAddress",
+                given=hosts[name].private_address,
+                why="kube-vip's address is one of the network that the servers share",
+                write="write the IPv4 address that the host has there",
+            )
+    for name, host in hosts.items():
+        if wanted.address in (host.ip(), host.private_address):
+            yield Problem(
+                key=f"{key}.address",
+                given=wanted.address,
+                why=f"{name} has it, and it would go with that host",
+                write="write an address of the same network that nobody has",
+            )
+    yield from _within_cluster_ranges(f"{key}.address", wanted.address, asked)
+
+
+def _within_cluster_ranges(
+    key: str, address: ipaddress.IPv4Address, asked: Asked
+) -> Iterator[Problem]:
+    if asked.k3s is None:
+        return
+    ranges = {"k3s.clusterCidr": asked.k3s.cluster_cidr, "k3s.serviceCidr": asked.k3s.service_cidr}
+    for name, cidr in ranges.items():
+        if address in cidr:
+            yield Problem(
+                key=key,
+                given=address,
+                why=f"it is within {name} {cidr}, and packets to it would go to pods",
+                write="write an address of the network that the servers share",
+            )
 
 
 def _host(

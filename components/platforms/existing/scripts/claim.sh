@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2034,SC2154
 # What the scripts of this folder share, and whose this host is. They arrive in one text on standard
 # input, after assignments of NODE (name of the node), CLUSTER, TABLE, RULES,
 # STORE (the folder of the release's files) and GENERATION (what the host is made anew with).
@@ -8,6 +8,8 @@ umask 077
 FOLDER=/etc/k3s-pulumi
 CLAIM=$FOLDER/node
 NOTED=$FOLDER/generation
+# The address that kube-vip may have put on a card of this host, and the card.
+SHARED_ADDRESS=$FOLDER/kube-vip
 
 # Where nft and modprobe are, which a user's PATH may not have.
 PATH=$PATH:/usr/sbin:/sbin

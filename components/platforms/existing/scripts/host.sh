@@ -19,6 +19,8 @@ delete() {
     uninstall_k3s
     unload_firewall
     release
+    # With the locks of turn.sh, this script's own among them: nothing else is to run here.
+    rm -rf "$TURNS"
     say "is its owner's again"
 }
 

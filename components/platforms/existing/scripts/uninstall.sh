@@ -39,14 +39,35 @@ uninstall_k3s() {
     # What rejoin.sh wrote beside k3s's unit.
     rm -f /etc/systemd/system/k3s.service.d/k3s-pulumi.conf
     if [ -d /etc/systemd/system/k3s.service.d ]; then rmdir --ignore-fail-on-non-empty /etc/systemd/system/k3s.service.d; fi
-    # The release's files, and the password by which a cluster knew the node.
-    rm -rf "$STORE" /etc/rancher/node
+    # The release's files, kubectl's cache, and the password by which a cluster knew the node.
+    rm -rf "$STORE" /run/k3s-pulumi/kube-cache /etc/rancher/node
     if [ -d /etc/rancher ]; then rmdir --ignore-fail-on-non-empty /etc/rancher; fi
     # What features.sh wrote beside the packages, which stay.
     rm -f /etc/modules-load.d/k3s-iscsi.conf /etc/multipath/conf.d/k3s-iscsi.conf
     if [ -d /etc/multipath/conf.d ]; then rmdir --ignore-fail-on-non-empty /etc/multipath/conf.d; fi
     # Folders that its kubelet and its pods' network made, once they are empty.
-    for folder in /usr/libexec/kubernetes /var/lib/cni; do
-        if [ -d "$folder" ]; then find "$folder" -depth -type d -empty -delete; fi
-    done
+    for folder in /usr/libexec/kubernetes /var/lib/cni /run/netns; do remove_empty "$folder"; done
+    remove_containerds_folders
+    remove_registration_address
+}
+
+# Once no pod of kube-vip's is left to put it back.
+remove_registration_address() {
+    [ -e "$SHARED_ADDRESS" ] || return 0
+    read -r address card <"$SHARED_ADDRESS"
+    if [ -n "$(ip -4 -oneline address show dev "$card" to "$address" 2>/dev/null)" ]; then
+        ip address delete "$address/32" dev "$card"
+    fi
+    rm -f "$SHARED_ADDRESS"
+}
+
+remove_empty() { if [ -d "$1" ] && ! mountpoint -q "$1"; then find "$1" -depth -type d -empty -delete; fi; }
+
+# Every containerd has them, so those of the owner's are left alone. Of pods that were killed, sockets,
+# pipes and what runc noted of them are there.
+remove_containerds_folders() {
+    if cat /proc/[0-9]*/comm 2>/dev/null | grep -q '^containerd'; then return 0; fi
+    if [ -d /run/containerd ]; then find /run/containerd \( -type s -o -type p \) -delete; fi
+    rm -rf /run/containerd/runc/k8s.io
+    for folder in /run/containerd /opt/containerd; do remove_empty "$folder"; done
 }
