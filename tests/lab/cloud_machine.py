@@ -15,12 +15,13 @@ from pathlib import Path
 import yaml
 
 from components import scripts
+from components.k3s import prepare, requirements
 from components.platforms import cloudinit
 from lab.nodes.build import build_lock, image_exists
 
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 _SCRIPTS = Path(__file__).resolve().parents[2] / "components" / "k3s" / "scripts"
-_PREPARE = ("lib", "cloud_init", "features", "metadata", "release", "prepare")
+_PREPARE = ("lib", *prepare._PARTS, "prepare")
 
 _REPOSITORY = "localhost/k3s-test-cloud"
 _SEED = "/var/lib/cloud/seed/nocloud"
@@ -89,6 +90,8 @@ def prepare_script(**changes: str) -> str:
         "NODE": "node",
         "STEP": "prepare",
         "ROLE": "server",
+        **requirements.variables("server", "warning"),
+        "VERSION": "v1.35.4+lab",
         "ARCH": ARCH,
         "BACKEND": "vxlan",
         "UPLOADER": "root",
