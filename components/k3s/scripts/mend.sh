@@ -2,11 +2,14 @@
 # Before changes go through the servers: where k3s is down, it is put in place as it is wanted now.
 # Nobody misses this server any more than before, and the others are left alone until it is back.
 
-# It runs, or will not by itself: a machine that boots is given time.
+# k3s that ends again and again says each time, for a moment, that it runs: its kubelet does not.
+is_well() { runs && kubelet_answers; }
+
+# It is well, or will not be by itself: a machine that boots is given time.
 has_settled() {
     case $(systemctl show --property ActiveState --value "$(unit)") in
-        active | inactive | failed) return 0 ;;
-        *) has_started_or_fails ;;
+        inactive | failed) return 0 ;;
+        *) is_well || has_failed ;;
     esac
 }
 
@@ -17,7 +20,7 @@ main() {
         return 0
     fi
     wait_closely_for 60 has_settled || true
-    if runs; then
+    if is_well; then
         say "k3s runs"
         return 0
     fi
