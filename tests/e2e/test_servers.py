@@ -5,6 +5,7 @@ The tests run in the order in which they stand.
 
 import base64
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -197,3 +198,26 @@ def test_encryption_is_not_taken_from_a_cluster_that_has_it(cluster: Cluster) ->
     cluster.workspace.configure(k3s=version)
     again = cluster.workspace.make("up")
     assert again.code == 0, again.text
+
+
+def test_another_version_goes_through_the_servers_one_at_a_time_then_to_the_agent(
+    cluster: Cluster,
+) -> None:
+    nodes = [*SERVERS, f"{STACK}-agent-1"]
+    cluster.workspace.configure(
+        k3s={"version": "v1.35.5+lab", "disable": ["traefik", "servicelb", "metrics-server"]}
+    )
+    up = cluster.workspace.make("up")
+    assert up.code == 0, up.text
+    told = re.findall(r"^(?:\S+: )?(\S+): (drain|change|uncordon): (.*)", up.text, re.MULTILINE)
+    steps = [
+        (node, words)
+        for node, _, words in told
+        if words in ("is drained", "restarts k3s") or words.startswith("is Ready")
+    ]
+    each = ("is drained", "restarts k3s", "is Ready with v1.35.5+lab")
+    assert steps == [(node, words) for node in nodes for words in each]
+    found = cluster.kubectl.json("get", "nodes")["items"]
+    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in found} == {"v1.35.5+lab"}
+    assert [n["metadata"]["name"] for n in found if n["spec"].get("unschedulable")] == []
+    assert cluster.is_whole()

@@ -53,8 +53,10 @@ noted_network_plugin() {
 
 unit() { if [ "$ROLE" = server ]; then echo k3s; else echo k3s-agent; fi; }
 
-# A full token in a log line would be a secret told: only its CA hash is shown.
+# What is said again and again is said once, and of gRPC's tries nothing: else k3s's last words would
+# be the same 25 times. A full token in a log line would be a secret told: only its hash is shown.
 journal_tail() {
-    journalctl --unit "$(unit)" --lines 25 --no-pager --output cat 2>/dev/null |
-        sed -E 's/(K10[0-9a-f]{64}::)[^" ]+/\1…/g' >&2
+    journalctl --unit "$(unit)" --lines 2000 --no-pager --output cat 2>/dev/null |
+        awk '/\] \[core\] / { next } { words = $0; gsub(/[0-9]+/, "", words) } words != last; { last = words }' |
+        tail -n 25 | sed -E 's/(K10[0-9a-f]{64}::)[^" ]+/\1…/g' >&2
 }
