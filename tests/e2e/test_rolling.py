@@ -151,6 +151,8 @@ def test_an_upgrade_goes_through_servers_then_agents_each_drained_and_opened_aga
 
 
 def test_a_change_that_a_node_refuses_stops_the_rest_and_is_taken_back(cluster: Cluster) -> None:
+    before = cluster.up(tlsSan=["api.example"])
+    assert before.code == 0, before.text
     wrong = cluster.up(tlsSan=["api.example"], kubeletArgs=["no-such-flag=1"])
     assert wrong.code != 0
     assert told(wrong, "change", "restarts k3s") == SERVERS[:1]
