@@ -5,6 +5,7 @@ import http.client
 import json
 import ssl
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,13 @@ from tools.messages import ToolError
 from tools.paths import clone_state
 
 ANSWER_SECONDS = 15.0
+_PAUSE = 0.5
 _ROLE_LABEL = "node-role.kubernetes.io/"
 _COLUMNS = ("NAME", "STATUS", "ROLES", "VERSION", "INTERNAL-IP", "EXTERNAL-IP")
+
+
+class SilentError(ToolError):
+    """The API does not answer, or not yet."""
 
 
 @dataclass(frozen=True)
@@ -56,22 +62,34 @@ def get(where: Access, path: str) -> dict[str, Any]:
         response = connection.getresponse()
         body = response.read()
     except (OSError, http.client.HTTPException) as error:
-        raise ToolError(
+        raise SilentError(
             where.server, f"the cluster's API does not answer: {error}", "see whether its nodes run"
         ) from error
     finally:
         connection.close()
     if response.status != http.client.OK:
-        raise ToolError(
+        starting = response.status >= http.client.INTERNAL_SERVER_ERROR
+        raise (SilentError if starting else ToolError)(
             f"{where.server}{path}", f"the API answers {response.status}", "run `make up` again"
         )
     answer: dict[str, Any] = json.loads(body)
     return answer
 
 
-def nodes_table(kubeconfig: str) -> str:
-    """The nodes as `kubectl get nodes -o wide` shows them, in fewer columns."""
-    nodes = get(access(kubeconfig), "/api/v1/nodes")["items"]
+def nodes_table(kubeconfig: str, *, patience: float = 0.0) -> str:
+    """The nodes as `kubectl get nodes -o wide` shows them, in fewer columns.
+
+    `patience`: seconds in which an API that is silent may begin to answer.
+    """
+    where, deadline = access(kubeconfig), time.monotonic() + patience
+    while True:
+        try:
+            nodes = get(where, "/api/v1/nodes")["items"]
+            break
+        except SilentError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_PAUSE)
     rows = sorted(node_row(node) for node in nodes)
     return table([_COLUMNS, *rows])
 

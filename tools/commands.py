@@ -30,6 +30,7 @@ from tools.messages import ToolError, say
 from tools.paths import Cache, State, cache, clone_state
 from tools.stackfile import StackFile
 
+_PATIENCE = 60.0
 # They take the stack's lock.
 _CHANGING = ("up", "refresh", "destroy")
 
@@ -93,7 +94,8 @@ def up(name: str, *, unattended: bool = False) -> None:
     kubeconfig = str(session.outputs()["kubeconfig"])
     path = session.state.kubeconfig(name)
     write_private(path, kubeconfig)
-    print(cluster_api.nodes_table(kubeconfig))
+    # A server that has been restarted meanwhile is back within this time.
+    print(cluster_api.nodes_table(kubeconfig, patience=_PATIENCE))
     print(f"\nstack {name} is up after {time.monotonic() - started:.1f} s")
     print(f"export KUBECONFIG={path}")
 

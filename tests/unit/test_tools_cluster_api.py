@@ -136,9 +136,15 @@ class Api:
 
 
 class _Nodes(BaseHTTPRequestHandler):
+    starting = 0
+    """So many requests come before the API is ready."""
+
     def do_GET(self) -> None:
         content = json.dumps({"items": NODES}).encode()
-        self.send_response(200 if self.path == "/api/v1/nodes" else 403)
+        status = 200 if self.path == "/api/v1/nodes" else 403
+        if _Nodes.starting:
+            _Nodes.starting, status = _Nodes.starting - 1, 503
+        self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -194,6 +200,17 @@ def test_an_answer_other_than_ok_is_told(api: Api) -> None:
 
     with pytest.raises(ToolError, match="the API answers 403"):
         cluster_api.get(where, "/api/v1/secrets")
+
+
+def test_an_api_that_is_starting_is_waited_for_where_there_is_time(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubeconfig = api.kubeconfig(api.authority.certificate, api.authority.issue("admin"))
+    monkeypatch.setattr(_Nodes, "starting", 3)
+
+    with pytest.raises(ToolError, match="the API answers 503"):
+        cluster_api.nodes_table(kubeconfig)
+    assert cluster_api.nodes_table(kubeconfig, patience=60) == TABLE
 
 
 def test_the_clients_key_is_left_in_no_file(api: Api) -> None:
