@@ -57,8 +57,9 @@ def _of(change: Callable[[Wanted], Wanted]) -> Callable[[Wanted | None], Wanted 
 
 COMMANDS: Mapping[Command, Change] = {
     "born": Change("up", lambda wanted: wanted or Wanted()),
-    "change": Change("up", _of(lambda w: replace(w, option=not w.option))),
-    "upgrade": Change("up", _of(lambda w: replace(w, newer=True))),
+    # Of a whole cluster: it is struck at its agent, too.
+    "change": Change("up", _of(lambda w: replace(w, option=not w.option) if w.agents else w)),
+    "upgrade": Change("up", _of(lambda w: replace(w, newer=True) if w.agents else w)),
     "shrink": Change("up", _of(lambda w: replace(w, agents=0))),
     "grow": Change("up", _of(lambda w: replace(w, agents=1))),
     "destroy": Change("destroy", lambda _: None),

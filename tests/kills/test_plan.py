@@ -88,6 +88,7 @@ def test_a_destroy_that_was_killed_is_followed_by_destroy() -> None:
         (Wanted(), "shrink", []),
         (Wanted(newer=True), "upgrade", ["destroy", "born"]),
         (Wanted(agents=0), "born", ["destroy"]),
+        (Wanted(agents=0), "upgrade", ["grow"]),
     ],
 )
 def test_a_command_is_struck_where_it_changes_something(
