@@ -137,11 +137,18 @@ kubelet_answers() { ss -Hltn 'sport = :10250' 2>/dev/null | grep -q .; }
 
 # Over when k3s has said that it is ready, when it has learnt that the others removed it, or when
 # systemd has seen it end three times.
-has_started_or_fails() { runs || was_removed || has_failed; }
+has_started_or_fails() { { is_anew && runs; } || was_removed || has_failed; }
 
 has_failed() { [ "$(systemctl show --property NRestarts --value "$(unit)")" -ge 3 ]; }
 
+invocation() { systemctl show --property InvocationID --value "$(unit)"; }
+
+# For a moment after it was told to restart, a unit is active as it was before.
+is_anew() { [ -z "$invocation_before" ] || [ "$(invocation)" != "$invocation_before" ]; }
+
 begin_and_wait() {
+    invocation_before=''
+    if [ "$1" = restart ]; then invocation_before=$(invocation); fi
     systemctl reset-failed "$(unit)" 2>/dev/null || true
     systemctl "$1" --no-block "$(unit)"
     wait_closely_for 420 has_started_or_fails || true
