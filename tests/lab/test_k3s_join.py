@@ -117,7 +117,9 @@ def test_labels_and_taints_are_those_of_the_first_registration(nodes: K3sNodes) 
     nodes.wait_ready(2)
     node = nodes.node(2)
     assert "second" not in node["metadata"]["labels"]
-    assert [taint["key"] for taint in node["spec"]["taints"]] == ["first"]
+    # The lifecycle controller's own taint is still there for a moment after a restart.
+    taints = [taint["key"] for taint in node["spec"]["taints"]]
+    assert [key for key in taints if not key.startswith("node.kubernetes.io/")] == ["first"]
 
 
 def test_a_wrong_token_is_not_authorized_and_no_node_comes_of_it(nodes: K3sNodes) -> None:
