@@ -5,7 +5,7 @@ from typing import Any
 
 import pulumi
 
-from components.k3s import upgrades
+from components.k3s import versions
 from components.problems import SettingsError
 from stacks.model import StackSettings
 
@@ -17,7 +17,7 @@ _VERSION = "k3sVersion"
 def check(settings: StackSettings) -> None:
     """Hold the settings against what stands. Raises pulumi.RunError, which ends in exit code 1."""
     last = _outputs().get(_VERSION)
-    found = list(upgrades.problems(last, settings.k3s.version)) if last else []
+    found = list(versions.problems(last, settings.k3s.version)) if last else []
     if found:
         raise pulumi.RunError(f"stack {pulumi.get_stack()}: {SettingsError(found)}")
 

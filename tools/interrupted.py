@@ -23,6 +23,7 @@ from typing import Any
 from tools import checkpoints
 from tools.messages import say
 from tools.paths import PROJECT, State
+from tools.podman import as_root
 
 _PROCESSES = Path("/proc")
 _CLI = "pulumi"
@@ -136,8 +137,7 @@ def _kubectl(server: str, *words: str) -> "subprocess.CompletedProcess[str]":
 
 
 def _podman(*words: str) -> "subprocess.CompletedProcess[str]":
-    as_root = () if os.geteuid() == 0 else ("sudo", "-n")
-    return subprocess.run([*as_root, "podman", *words], capture_output=True, text=True, check=False)
+    return subprocess.run(as_root("podman", *words), capture_output=True, text=True, check=False)
 
 
 def _locks(stack: str, state: State) -> list[Path]:

@@ -1,7 +1,6 @@
 """Settings of k3s itself, and what cannot be right about them."""
 
 import ipaddress
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,12 +9,11 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from components.groups import Option
-from components.k3s import artifacts
+from components.k3s import artifacts, versions
 from components.problems import Problem
 from components.settings import Settings
 from components.topology import Node
 
-_VERSION = re.compile(r"v\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?\+[0-9A-Za-z.]+")
 # The controller manager hands each node a /24 of the cluster CIDR (--node-cidr-mask-size).
 _POD_PREFIX = 24
 # And a /64 of the IPv6 one (--node-cidr-mask-size-ipv6).
@@ -127,7 +125,7 @@ def problems(
 
     `nodes` are all nodes of the cluster, `ipv4_only` the platforms in use without IPv6.
     """
-    if not _VERSION.fullmatch(settings.version):
+    if not versions.is_release(settings.version):
         yield Problem(
             key="k3s.version",
             given=settings.version,

@@ -245,7 +245,7 @@ def test_a_server_is_spared_if_the_others_answer_or_keep_the_quorum(
         servers="".join(f"{a} {a}\n" for a in ["n-1", *addresses]),
         up="\n".join(f"https://{address}:6443" for address in addresses[:up]),
     )
-    ending = 'if can_be_spared; then echo spared; else echo "$away of $servers: $silent"; fi\n'
+    ending = 'if can_be_spared; then echo spared; else echo "$away of $all: $silent"; fi\n'
     code, said = script.run("change", ending, ROLE="server")
     silent = ", ".join(addresses[up:])
     assert code == 0

@@ -11,6 +11,7 @@ from tools.bench import sessions, timeline
 from tools.bench.timeline import Span, Step
 from tools.copies import Copy
 from tools.messages import ToolError
+from tools.podman import as_root
 from tools.state import Choices, recall
 
 # By who wrote it: of a process that is gone at once the journal knows no unit. From OpenSSH 9.8 on
@@ -87,8 +88,7 @@ def ready(nodes: Sequence[Mapping[str, Any]]) -> float:
 
 def _journal(node: str) -> str:
     """What sshd wrote on a node. Nodes are containers of Podman's, root's own."""
-    root = () if os.geteuid() == 0 else ("sudo", "-n")
-    command = [*root, "podman", "exec", f"k3s-{node}", *_JOURNAL, *_JOURNAL_FORM]
+    command = as_root("podman", "exec", f"k3s-{node}", *_JOURNAL, *_JOURNAL_FORM)
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=_ANSWER_SECONDS

@@ -3,7 +3,7 @@
 # Uses ROLE (server or agent), and what nodes.sh and removal.sh use.
 
 # Agents join when all servers have: before that, none is there to leave.
-leave() {
+main() {
     if [ "$ROLE" = agent ] && ! [ -x "$K3S" ]; then
         say "k3s has not been put in place here, so $NODE has not joined"
         return 0
@@ -12,11 +12,4 @@ leave() {
     take_out "$NODE"
 }
 
-main() {
-    case $1 in
-        delete) leave ;;
-        *) fail "leaving.sh: $1 — not an action — write delete" ;;
-    esac
-}
-
-main "$@" </dev/null
+main </dev/null

@@ -1,11 +1,12 @@
 # shellcheck shell=sh disable=SC2154
-# Refuses what a cluster cannot be changed to while its pods run. Uses ROLE and CONFIG.
+# Refuses what a cluster cannot be changed to while its pods run. Uses CONFIG, and what service.sh
+# has.
 
 network_of() { if grep -qx 'flannel-backend: none'; then echo 'a network plugin'; else echo flannel; fi; }
 
 # Pods that run stay connected by what connected them: whose their network is, is said once.
 keeps_the_pod_network() {
-    if [ "$ROLE" = agent ] || ! [ -d /var/lib/rancher/k3s/server/db/etcd/member ]; then return 0; fi
+    is_member || return 0
     old=$(network_of <"$CONFIG_FILE")
     new=$(printf '%s\n' "$CONFIG" | network_of)
     [ "$old" = "$new" ] ||

@@ -7,9 +7,6 @@ REGISTRATION_CA=/run/k3s-pulumi/registration-ca
 
 registration_url() { printf '%s\n' "$CONFIG" | sed -n 's/^server: //p'; }
 
-# A member has its datastore, and joins nobody.
-is_member() { [ "$ROLE" = server ] && [ -d "$SERVER_DATA/db/etcd/member" ]; }
-
 # ask_registration PATH: as a stranger, who is shown the cluster's CA and no more. What else a
 # joiner says to that CA comes after the comparison with its token. Told in such detail, what was
 # answered has the clock there in it.
@@ -29,6 +26,7 @@ without_answer() {
 
 check_registration() {
     url=$(registration_url)
+    # A member has its datastore, and joins nobody.
     if [ -z "$url" ] || is_member; then return 0; fi
     mkdir -p "$(dirname "$REGISTRATION_CA")"
     wait_closely_for "$REACH_SECONDS" shows_its_ca || fail "$url has not answered within $REACH_SECONDS s: \

@@ -1,27 +1,12 @@
 # shellcheck shell=sh disable=SC2154
 # Runs on a server, about the node NODE: waits until it is Ready with its addresses, and sets labels
 # and taints.
-# Uses INTERNAL_IPS, EXTERNAL_IPS, LABELS and TAINTS, each a list, one entry a line; POD_NETWORK
-# (empty: a network plugin comes later, from somebody else); and EXTERNAL_CLOUD (empty: k3s tells the
-# node's addresses itself, not a cloud's controller that comes later); and what nodes.sh and removal.sh
-# use.
+# Uses INTERNAL_IPS, EXTERNAL_IPS, LABELS and TAINTS, each a list, one entry a line; EXTERNAL_CLOUD
+# (empty: k3s tells the node's addresses itself, not a cloud's controller that comes later); and what
+# is_ready of nodes.sh and removal.sh use.
 
 # The names that were set here, so that one which is no longer wanted can be told from one of k3s's.
 ANNOTATION=k3s-pulumi/managed
-
-ready_condition() { node_field "{.status.conditions[?(@.type==\"Ready\")].$1}"; }
-
-is_ready() {
-    [ "$(ready_condition status)" = True ] || { [ -z "$POD_NETWORK" ] && lacks_only_its_pod_network; }
-}
-
-# The kubelet lists several reasons in brackets; this one alone stands without them.
-lacks_only_its_pod_network() {
-    case $(ready_condition message) in
-        'container runtime network not ready:'*) return 0 ;;
-        *) return 1 ;;
-    esac
-}
 
 addresses() {
     node_field "{range .status.addresses[?(@.type==\"$1\")]}{.address}{\"\\n\"}{end}" | sort
@@ -36,7 +21,7 @@ one_line() { printf '%s' "$1" | tr '\n' ' '; }
 
 wait_until_registered() {
     wait_closely_for 300 is_ready || {
-        kubectl describe node "$NODE" 2>&1 | sed -n '/^Conditions:/,/^Addresses:/p' >&2
+        show_conditions
         fail "node is not Ready after 300 s — see its conditions above, and the journal of k3s on it"
     }
     wait_closely_for 60 has_addresses || fail "node has InternalIP '$(one_line "$(addresses InternalIP)")' and \
@@ -77,7 +62,7 @@ reconcile() {
     kubectl annotate node "$NODE" --overwrite "$ANNOTATION=$(managed | paste -sd , -)" >/dev/null
 }
 
-register() {
+main() {
     wait_for_api
     wait_until_registered
     reconcile
@@ -89,11 +74,4 @@ register() {
     printf '%s registered\n' "$NODE"
 }
 
-main() {
-    case $1 in
-        create) register ;;
-        *) fail "registration.sh: $1 — not an action — write create" ;;
-    esac
-}
-
-main "$@" </dev/null
+main </dev/null

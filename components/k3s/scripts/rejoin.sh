@@ -13,12 +13,8 @@ stay_out_once_removed() {
     [ "$ROLE" = server ] || return 0
     wanted=$(printf '# A server that was taken out of its cluster is not started again by itself.\n[Unit]\nConditionPathExists=!%s' "$TOMBSTONE")
     [ "$wanted" != "$(cat "$STAYS_OUT" 2>/dev/null)" ] || return 0
-    (
-        umask 022
-        mkdir -p "$(dirname "$STAYS_OUT")"
-        printf '%s\n' "$wanted" >"$STAYS_OUT.new"
-    )
-    mv -f "$STAYS_OUT.new" "$STAYS_OUT"
+    # Units are there for every user to read.
+    (umask 022 && printf '%s\n' "$wanted" | write_whole "$STAYS_OUT")
     systemctl daemon-reload
 }
 
@@ -26,7 +22,7 @@ was_removed() { [ "$ROLE" = server ] && [ -e "$TOMBSTONE" ]; }
 
 # A kubelet registers when it starts, and never again: it does not see that its Node was deleted.
 has_no_node() {
-    [ -s "$KUBELET_CONFIG" ] && systemctl is-active --quiet "$(unit)" &&
+    [ -s "$KUBELET_CONFIG" ] && is_active &&
         "$K3S" kubectl --kubeconfig "$KUBELET_CONFIG" --request-timeout 10s get node "$NODE" 2>&1 |
         grep -qF "nodes \"$NODE\" not found"
 }

@@ -41,24 +41,12 @@ refusal() {
 
 WAY_OUT='etcd would lose its quorum, and the cluster with it — start k3s on the servers that are silent, or have them taken out or replaced first; then run up again'
 
-# NAME ADDRESS of each server that has a member, and has it still.
-servers() {
-    ask_api get nodes --selector node-role.kubernetes.io/etcd=true --output \
-        'jsonpath={range .items[*]}{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}{"\n"}{end}'
-}
-
-# member_answers ADDRESS: the API server there asks the member beside it, and no other.
-member_answers() {
-    case $1 in *:*) host="[$1]" ;; *) host=$1 ;; esac
-    "$K3S" kubectl --server "https://$host:6443" --request-timeout 5s get --raw /readyz/etcd >/dev/null 2>&1
-}
-
 # NAME answers|silent of each member.
 members() {
     found=$(servers) || return 1
     printf '%s\n' "$found" | while read -r name address _; do
         [ -n "$name" ] || continue
-        if member_answers "$address"; then echo "$name answers"; else echo "$name silent"; fi
+        if server_answers "$address" /readyz/etcd; then echo "$name answers"; else echo "$name silent"; fi
     done
     members_without_a_node "$found"
 }

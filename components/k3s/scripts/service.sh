@@ -26,10 +26,11 @@ take_k3s() {
         fail "what an earlier run does to k3s here has not ended after $TURN_SECONDS s — see which: fuser -v /run/k3s-pulumi/k3s.lock"
 }
 
+# A server that has a member of etcd.
+is_member() { [ "$ROLE" = server ] && [ -d "$SERVER_DATA/db/etcd/member" ]; }
+
 # A node that has been in its cluster, as far as k3s got with it.
-has_joined() {
-    if [ "$ROLE" = server ]; then [ -d "$SERVER_DATA/db/etcd/member" ]; else [ -s "$CONFIG_FILE" ]; fi
-}
+has_joined() { is_member || { [ "$ROLE" = agent ] && [ -s "$CONFIG_FILE" ]; }; }
 
 # place SOURCE TARGET MODE
 place() {
@@ -43,7 +44,7 @@ place() {
 # What makes the difference between a first member and the same member later on is not read any more
 # once the datastore is there: how it began or joined.
 effective() {
-    if [ "$ROLE" = server ] && [ -d "$SERVER_DATA/db/etcd/member" ]; then
+    if is_member; then
         sed -e '/^cluster-init:/d' -e '/^server:/d' -e 's/^token: .*:/token: /'
     else
         cat
@@ -93,7 +94,7 @@ write_labels() {
 # k3s encrypts Secrets from a cluster's first start on, or never: it would not start, or leave what is
 # there as it is (https://docs.k3s.io/security/secrets-encryption).
 check_encryption() {
-    [ "$ROLE" = server ] && [ -d "$SERVER_DATA/db/etcd/member" ] || return 0
+    is_member || return 0
     if [ -s "$SERVER_DATA/cred/encryption-config.json" ]; then found=true; else found=false; fi
     if printf '%s\n' "$CONFIG" | grep -qxF 'secrets-encryption: true'; then asked=true; else asked=false; fi
     [ "$found" = "$asked" ] || fail "k3s.secretsEncryption is $asked, and this cluster was made with $found \

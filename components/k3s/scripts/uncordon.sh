@@ -1,22 +1,8 @@
 # shellcheck shell=sh disable=SC2154
 # After a node was changed: waits until it is Ready with the wanted version, and opens it to pods if
 # drain.sh has closed it. Runs on a server: on the node itself, if it is one.
-# Uses ROLE (the node's), WANTED (a version), POD_NETWORK (empty: a network plugin comes from
-# somebody else), and what nodes.sh uses. CHANGE is the change's number.
-
-ready_condition() { node_field "{.status.conditions[?(@.type==\"Ready\")].$1}"; }
-
-is_ready() {
-    [ "$(ready_condition status)" = True ] || { [ -z "$POD_NETWORK" ] && lacks_only_its_pod_network; }
-}
-
-# The kubelet lists several reasons in brackets; this one alone stands without them.
-lacks_only_its_pod_network() {
-    case $(ready_condition message) in
-        'container runtime network not ready:'*) return 0 ;;
-        *) return 1 ;;
-    esac
-}
+# Uses ROLE (the node's), WANTED (a version), and what is_ready of nodes.sh uses. CHANGE is the
+# change's number.
 
 is_back() { api_answers && [ "$(kubelet_version)" = "$WANTED" ] && is_ready; }
 
@@ -33,7 +19,7 @@ main() {
         return 0
     fi
     wait_closely_for 300 is_back || {
-        ask_api describe node "$NODE" 2>&1 | sed -n '/^Conditions:/,/^Addresses:/p' >&2
+        show_conditions
         fail "is not Ready with $WANTED after 300 s, but $(ready_condition status) with $(kubelet_version) — see its conditions above, and the journal of k3s on it; then run up again"
     }
     reopen

@@ -1,4 +1,4 @@
-"""Which release may follow which: up, and not past a minor release.
+"""The names of k3s's releases, and which may follow which: up, and not past a minor release.
 
 Sources: https://docs.k3s.io/upgrades ("upgrade ... one minor version at a time", no downgrades) and
 https://kubernetes.io/releases/version-skew-policy/. The node holds to the same rule: version.sh.
@@ -9,7 +9,12 @@ from collections.abc import Iterator
 
 from components.problems import Problem
 
-_NUMBERS = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
+_RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.]+)?\+[0-9A-Za-z.]+")
+
+
+def is_release(name: str) -> bool:
+    """Whether the name has the form of a release of k3s: v1.35.6+k3s1, v1.36.0-rc1+k3s1."""
+    return _RELEASE.fullmatch(name) is not None
 
 
 def problems(last: str, wanted: str) -> Iterator[Problem]:
@@ -36,8 +41,8 @@ def problems(last: str, wanted: str) -> Iterator[Problem]:
 
 def _numbers(version: str) -> tuple[int, int, int]:
     """Kubernetes's major, minor and patch."""
-    found = _NUMBERS.match(version)
+    found = _RELEASE.fullmatch(version)
     if found is None:
         raise ValueError(f"{version!r} is not the name of a release of k3s")
-    major, minor, patch = map(int, found.groups())
+    major, minor, patch = map(int, found.groups()[:3])
     return major, minor, patch

@@ -5,7 +5,7 @@ import itertools
 import pulumi
 import pytest
 
-from components.k3s import upgrades
+from components.k3s import versions
 from tests.unit.program import run_dev
 from tests.unit.test_version_script import run
 
@@ -16,8 +16,8 @@ SAME = ["v1.35.0-rc1+k3s1", "v1.35.0-rc10+k3s1", "v1.35.0+k3s1", "v1.35.0+k3s2",
 
 @pytest.mark.parametrize(("older", "newer"), [*itertools.pairwise(IN_ORDER)])
 def test_a_later_release_may_follow_and_an_older_one_may_not(older: str, newer: str) -> None:
-    assert list(upgrades.problems(older, newer)) == []
-    (problem,) = upgrades.problems(newer, older)
+    assert list(versions.problems(older, newer)) == []
+    (problem,) = versions.problems(newer, older)
     assert problem.key == "k3s.version"
     assert problem.given == older
     assert newer in problem.write
@@ -25,7 +25,7 @@ def test_a_later_release_may_follow_and_an_older_one_may_not(older: str, newer: 
 
 @pytest.mark.parametrize(("one", "other"), [*itertools.product(SAME, SAME)])
 def test_builds_of_one_release_follow_each_other_either_way(one: str, other: str) -> None:
-    assert list(upgrades.problems(one, other)) == []
+    assert list(versions.problems(one, other)) == []
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_builds_of_one_release_follow_each_other_either_way(one: str, other: str
     [*itertools.product([*IN_ORDER, *SAME, "v1.33.9+k3s1", "v2.0.0+k3s1"], repeat=2)],
 )
 def test_the_node_holds_to_the_same_rule(last: str, wanted: str) -> None:
-    refused = [problem.why for problem in upgrades.problems(last, wanted)]
+    refused = [problem.why for problem in versions.problems(last, wanted)]
     told = run(f"step_to '{last}' '{wanted}'").strip()
     assert (told == "back") == any("does not go back" in why for why in refused)
     assert (told not in ("back", "fine")) == any("skipped" in why for why in refused)
@@ -41,14 +41,14 @@ def test_the_node_holds_to_the_same_rule(last: str, wanted: str) -> None:
 
 @pytest.mark.parametrize("wanted", ["v1.37.0+k3s1", "v2.0.0+k3s1", "v1.40.3+k3s1"])
 def test_no_minor_release_is_skipped(wanted: str) -> None:
-    (problem,) = upgrades.problems("v1.35.6+k3s1", wanted)
+    (problem,) = versions.problems("v1.35.6+k3s1", wanted)
     assert "v1.36" in problem.write
     assert "skipped" in problem.why
 
 
 def test_what_is_no_version_is_not_compared_in_silence() -> None:
     with pytest.raises(ValueError, match="latest"):
-        list(upgrades.problems("latest", "v1.35.6+k3s1"))
+        list(versions.problems("latest", "v1.35.6+k3s1"))
 
 
 @pytest.mark.parametrize("last", ["v1.35.7+k3s1", "v1.33.1+k3s1"])
