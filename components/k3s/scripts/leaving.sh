@@ -12,4 +12,4 @@ main() {
     take_out "$NODE"
 }
 
-main </dev/null
+main "$@" </dev/null

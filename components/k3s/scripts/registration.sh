@@ -74,4 +74,4 @@ main() {
     printf '%s registered\n' "$NODE"
 }
 
-main </dev/null
+main "$@" </dev/null
