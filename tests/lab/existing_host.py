@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from components.k3s.release import STORE
 from components.platforms.existing import nftables
-from components.platforms.existing.admit import SCRIPTS
+from components.platforms.existing.admit import HOST, KEEP
 from components.platforms.existing.machines import CLEAN
 from components.platforms.existing.nftables import Admission
 from components.scripts import command, compose, turn
@@ -44,25 +44,48 @@ class ExistingNode:
         *,
         node: str = "lab-home-shed",
         generation: str = "first",
+        trial: int = 180,
+        rules: str = "",
     ) -> Properties:
-        """Inputs of the command that makes the host the cluster's."""
-        text = nftables.table(TABLE, admissions, ssh_port=22)
-        variables = {
-            **{"NODE": node, "CLUSTER": "lab", "STORE": STORE, "GENERATION": generation},
-            **{"TABLE": TABLE, "RULES": text},
-        }
-        variables |= {"STEP": "host", **turn(300)}
+        """Inputs of the command that makes the host the cluster's; `rules` come at the table's end.
+
+        What it loads is taken back after `trial` seconds, unless `keep` comes.
+        """
+        variables = self._firewall(admissions, trial, rules) | {"STORE": STORE}
+        variables |= {"NODE": node, "GENERATION": generation, "STEP": "host", **turn(300)}
         return {
             "connection": self.connection(),
             "create": command("create", f"host:{node}", user="root", seconds=300),
             "delete": command("delete", f"host:{node}", user="root", seconds=300),
-            "stdin": compose(SCRIPTS, variables),
+            "stdin": compose(HOST, variables),
             "addPreviousOutputInEnv": False,
         }
 
+    def keep(
+        self, admissions: Sequence[Admission] = (), *, trial: int = 180, rules: str = ""
+    ) -> Properties:
+        """Let the table that was loaded hold from now on."""
+        node = "lab-home-shed"
+        variables = self._firewall(admissions, trial, rules)
+        variables |= {"NODE": node, "STEP": "firewall", **turn(60)}
+        inputs = {
+            "connection": self.connection(),
+            "create": command("create", f"firewall:{node}", user="root", seconds=60),
+            "stdin": compose(KEEP, variables),
+            "addPreviousOutputInEnv": False,
+        }
+        return self.plugin.make(REMOTE, inputs)
+
+    @staticmethod
+    def _firewall(admissions: Sequence[Admission], trial: int, rules: str) -> dict[str, str]:
+        text = nftables.table(TABLE, admissions, ssh_port=22) + rules
+        return {"CLUSTER": "lab", "TABLE": TABLE, "RULES": text, "TRIAL_SECONDS": str(trial)}
+
     def admit(self, *admissions: Admission) -> Properties:
         """Make the host the cluster's; gives the state that `let_go` needs."""
-        return self.plugin.make(REMOTE, self.inputs(admissions))
+        state = self.plugin.make(REMOTE, self.inputs(admissions))
+        self.keep(admissions)
+        return state
 
     def clean(self, state: Properties, generation: str) -> Properties:
         """Clean the host when its generation is another; `state` and what it gives are for that."""
@@ -126,3 +149,4 @@ def restart(node: ExistingNode) -> None:
     subprocess.run(["podman", "stop", "--time", "5", container], check=True, capture_output=True)
     done = node.stack.node("create", node.number)
     assert done.returncode == 0, done.stderr
+    node.forget_its_predecessor()

@@ -22,6 +22,9 @@ table inet theirs {
 }
 END
 """
+# How long rules stay that nobody keeps: long enough to look at them.
+_TRIAL_SECONDS = 8
+_CLOCKS = "systemctl list-units --all --no-legend 'take-back-*'"
 # A pod behind cni0 and a container behind another bridge, and ports published for each.
 _PUBLISHED = """
 sysctl -qw net.ipv4.ip_forward=1
@@ -88,6 +91,12 @@ def stranger(stack: NodeStack, command: Plugin) -> ExistingNode:
 def from_(peer: ExistingNode, ports: str, name: str = "api") -> Admission:
     address = peer.stack.public_ip(peer.number)
     return Admission(name=name, protocol="tcp", ports=ports, sources=(address,))
+
+
+def lets_in(host: ExistingNode, peer: ExistingNode) -> bool:
+    """Whether a new connection over SSH is answered."""
+    target = f"TCP:{host.stack.public_ip(host.number)}:22,connect-timeout=2,readbytes=4"
+    return peer.run(f"timeout 60 socat -u {target} - 2>/dev/null || true") == "SSH-"
 
 
 def test_k3s_ports_are_open_to_peers_alone_and_all_others_as_before(
@@ -164,6 +173,65 @@ def test_the_table_is_there_after_a_restart_and_after_the_owner_loads_his_own_ru
     for action in ("start", "restart", "reload"):
         host.run(f"systemctl {action} nftables")
         assert host.run(rules) == before
+
+
+def test_rules_that_close_ssh_go_by_themselves_and_the_kept_ones_come_back(
+    host: ExistingNode, peer: ExistingNode
+) -> None:
+    admitted = [from_(peer, "6443")]
+    closed = f"insert rule inet {TABLE} input tcp dport 22 ct state new drop\n"
+    table = f"nft list chain inet {TABLE} input 2>/dev/null || echo none"
+    # None were kept yet, and none are left.
+    host.plugin.make(REMOTE, host.inputs(trial=_TRIAL_SECONDS, rules=closed))
+    assert not lets_in(host, peer)
+    until(lambda: host.run(table) == "none")
+    assert lets_in(host, peer)
+    assert host.run("ls /etc/k3s-pulumi").split() == ["generation", "node"]
+    assert host.run("ls /etc/systemd/system | grep firewall || true") == ""
+
+    state = host.admit(*admitted)
+    kept = host.run(table)
+    host.plugin.make(REMOTE, host.inputs(admitted, trial=_TRIAL_SECONDS, rules=closed))
+    assert not lets_in(host, peer)
+    until(lambda: host.run(table) == kept)
+    assert lets_in(host, peer)
+    host.let_go(state)
+    assert host.run(_CLOCKS) == ""
+
+
+def test_rules_on_trial_are_not_those_of_a_host_that_starts_anew(
+    host: ExistingNode, peer: ExistingNode
+) -> None:
+    host.admit(from_(peer, "6443"))
+    table = f"nft list chain inet {TABLE} input"
+    kept = host.run(table)
+    wider = [from_(peer, "6443"), from_(peer, "9100", "node-exporter")]
+    host.plugin.make(REMOTE, host.inputs(wider))
+    assert host.run(table) != kept
+    restart(host)
+    assert host.run(table) == kept
+    # Nobody knows whether those on trial would let this connection in, until they are in force.
+    assert "run up again within 180 s" in error_of(lambda: host.keep(wider))
+    assert host.run(table) != kept
+    host.keep(wider)
+    restart(host)
+    assert host.run(table) != kept
+
+
+def test_who_comes_too_late_is_told_and_finds_the_rules_on_trial_once_more(
+    host: ExistingNode,
+) -> None:
+    table = f"nft list tables inet | grep {TABLE} || echo none"
+    host.plugin.make(REMOTE, host.inputs(trial=1))
+    until(lambda: host.run(table) == "none")
+    told = error_of(lambda: host.keep(trial=60))
+    assert "nobody came back over SSH within 60 s of the firewall's change" in told
+    assert TABLE in host.run(table)
+    host.keep(trial=60)
+    assert host.run(_CLOCKS) == ""
+    assert host.run(f"systemctl is-enabled firewall-{TABLE}") == "enabled"
+    # A run that was killed before it could write down that they are kept.
+    host.keep(trial=60)
 
 
 def test_a_host_that_is_let_go_of_is_as_it_was(host: ExistingNode, peer: ExistingNode) -> None:

@@ -202,9 +202,19 @@ def test_k3s_starts_only_where_the_ports_are_closed_and_goes_before_they_open(
     own: Recording,
 ) -> None:
     for step in ("hybrid-bootstrap", "hybrid-server-shed-install", "hybrid-agent-barn-install"):
-        assert {"hybrid-server-shed-host", "hybrid-agent-barn-host"} <= own.resources[
+        assert {"hybrid-server-shed-firewall", "hybrid-agent-barn-firewall"} <= own.resources[
             step
         ].dependencies
+
+
+def test_a_firewall_is_kept_by_a_connection_that_comes_after_it(own: Recording) -> None:
+    loaded, kept = (own.resources[f"hybrid-server-shed-{step}"] for step in ("host", "firewall"))
+    assert loaded.name in kept.dependencies
+    assert kept.inputs["connection"] == loaded.inputs["connection"]
+    # What changes the one changes the other.
+    (rules,) = re.findall(r"^RULES='[^']*'", stdin(own, loaded.name), re.MULTILINE)
+    assert rules in stdin(own, kept.name)
+    assert "delete" not in kept.inputs
 
 
 def test_nothing_takes_the_host_for_one_that_goes_with_the_stack(own: Recording) -> None:
@@ -230,7 +240,7 @@ def test_a_host_that_comes_changes_only_its_neighbours_tables(own: Recording) ->
     new = own.resources.keys() - alone.resources.keys()
     assert {name for name in new if own.resources[name].type.startswith("command:")} == {
         f"hybrid-agent-barn-{step}"
-        for step in ("clean", "host", *STEPS)
+        for step in ("clean", "host", "firewall", *STEPS)
         # And the user whom shed has in these settings alone.
     } | {"hybrid-server-shed-sudo"}
 
@@ -238,7 +248,7 @@ def test_a_host_that_comes_changes_only_its_neighbours_tables(own: Recording) ->
 def test_a_user_who_is_not_root_is_looked_at_before_every_step(own: Recording) -> None:
     looked = own.resources["hybrid-server-shed-sudo"]
     assert looked.inputs["create"].startswith("timeout ")
-    for step in ("clean", "host", "prepare", "install"):
+    for step in ("clean", "host", "firewall", "prepare", "install"):
         assert "hybrid-server-shed-sudo" in own.resources[f"hybrid-server-shed-{step}"].dependencies
     assert "hybrid-agent-barn-sudo" not in own.resources
 
@@ -282,7 +292,7 @@ def test_a_further_host_stands_before_the_servers_and_nothing_else_is_open_on_it
         assert "server: https://10.9.0.4:6443" in stdin(made, step)
     haproxy = made.resources["hybrid-registration-haproxy"]
     assert "server hybrid-server-shed 10.9.0.1:6443\n" in haproxy.inputs["stdin"]
-    assert "hybrid-registration-host" in haproxy.dependencies
+    assert "hybrid-registration-firewall" in haproxy.dependencies
     assert "hybrid-registration-haproxy" in made.resources["hybrid-bootstrap"].dependencies
     opened = table_of(made, "hybrid-registration")
     assert opened
@@ -323,7 +333,7 @@ def test_kube_vips_objects_are_on_each_server_before_k3s_and_nothing_waits_for_i
         made.resources["hybrid-server-shed-kube-vip"],
         made.resources["hybrid-bootstrap"],
     )
-    assert "hybrid-server-shed-host" in placed.dependencies
+    assert "hybrid-server-shed-firewall" in placed.dependencies
     assert placed.name in bootstrap.dependencies
     assert "server: https://" not in bootstrap.inputs["stdin"]
     install = stdin(made, "hybrid-server-shed-install")

@@ -1,16 +1,12 @@
 """What makes a host the cluster's and lets its peers in, and what lets go of it in the end."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pulumi
-from pulumi_command import remote
 
-from components import scripts
 from components.k3s.release import STORE
-from components.k3s.step import TURN
 from components.platforms import haproxy, plan
-from components.platforms.existing import kube_vip, nftables
+from components.platforms.existing import kube_vip, nftables, step
 from components.platforms.existing.endpoint import Front
 from components.platforms.existing.kube_vip import KubeVip
 from components.platforms.existing.machines import BalancerHost
@@ -19,14 +15,14 @@ from components.platforms.machine import Machine
 from components.platforms.plan import Balancer, Group, Outside, Peer, Rule, Target
 from components.platforms.platform import Shared
 
-_FOLDER = Path(__file__).parent / "scripts"
-SCRIPTS = [
-    _FOLDER / "claim.sh",
-    TURN,
-    *(_FOLDER / f"{name}.sh" for name in ("firewall", "uninstall", "host")),
-]
+HOST = step.files("firewall", "uninstall", "host")
+KEEP = step.files("firewall", "keep")
 # When the host is let go of, k3s's own uninstaller runs: it ends all pods first.
 _SECONDS = 300
+_KEEP_SECONDS = 60
+# How long a table stays that nobody keeps. Who ran into an error in between has this long for the
+# next run; who cannot log in any more, this long to wait.
+_TRIAL_SECONDS = 180
 _GROUPS: dict[str, Target] = {"server": "servers", "agent": "agents"}
 
 
@@ -39,7 +35,7 @@ def admit(
     front: Front | None,
     opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
-    """One command a host, and HAProxy or kube-vip where that is asked for.
+    """Each host is made the cluster's, and HAProxy or kube-vip put there where that is asked for.
 
     `machines` are all of the cluster. `front` is what stands before `servers`, None where those are
     on another platform.
@@ -48,7 +44,7 @@ def admit(
     for host in _all(hosts, front):
         rules = _rules(host, machines, shared, front)
         admitted = [(rule, _sources(rule, host, machines, front)) for rule in rules]
-        made[host.name] = _command(host, shared, admitted, opts)
+        made[host.name] = _admit(host, shared, admitted, opts)
     if front is not None and front.kube_vip is not None:
         return [*made.values(), *_kube_vip(front.kube_vip, servers, made, shared, opts)]
     if front is None or front.balancer is None:
@@ -135,15 +131,14 @@ def _private(machine: Machine) -> list[pulumi.Output[str]]:
     return [a for a in (machine.private.ipv4, machine.private.ipv6) if a is not None]
 
 
-def _command(
+def _admit(
     host: Machine | BalancerHost,
     shared: Shared,
     admitted: Sequence[tuple[Rule, Sequence[pulumi.Input[str]]]],
     opts: pulumi.ResourceOptions,
-) -> remote.Command:
-    """No triggers: they would replace it, and its `delete` would look for the host that was there
-    before, with its old key. A host that was made anew has another connection, which is enough for
-    `create` to run again."""
+) -> pulumi.Resource:
+    """Two commands, each with a connection of its own: what the first one has loaded goes again by
+    itself unless the second one, which new rules might not let in, comes to keep it."""
     name = f"k3s-{shared.cluster}"
     known = pulumi.Output.all(*(pulumi.Output.all(*sources) for _, sources in admitted))
     text = known.apply(
@@ -153,27 +148,35 @@ def _command(
             ssh_port=host.ssh.port,
         )
     )
-    return remote.Command(
-        f"{host.name}-host",
-        connection=host.ssh.connection(),
-        create=_line("create", host),
-        delete=_line("delete", host),
-        stdin=scripts.standard_input(
-            SCRIPTS,
-            {
-                "NODE": host.name,
-                "STEP": "host",
-                **scripts.turn(_SECONDS),
-                "CLUSTER": shared.cluster,
-                "TABLE": name,
-                "RULES": text,
-                "STORE": STORE,
-                "GENERATION": _generation(host, shared),
-            },
-        ),
-        logging=remote.Logging.STDERR,
-        add_previous_output_in_env=False,
+    firewall: dict[str, pulumi.Input[str]] = {
+        "TABLE": name,
+        "RULES": text,
+        "TRIAL_SECONDS": str(_TRIAL_SECONDS),
+    }
+    loaded = step.command(
+        host.name,
+        host.ssh,
+        "host",
+        HOST,
+        {
+            "CLUSTER": shared.cluster,
+            "STORE": STORE,
+            "GENERATION": _generation(host, shared),
+            **firewall,
+        },
+        actions=("create", "delete"),
+        seconds=_SECONDS,
         opts=opts,
+    )
+    return step.command(
+        host.name,
+        host.ssh,
+        "firewall",
+        KEEP,
+        {"CLUSTER": shared.cluster, **firewall},
+        actions=("create",),
+        seconds=_KEEP_SECONDS,
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[loaded])),
     )
 
 
@@ -183,10 +186,6 @@ def _generation(host: Machine | BalancerHost, shared: Shared) -> pulumi.Input[st
         return ""
     known = pulumi.Output.all(shared.generations[host.name], host.id)
     return known.apply(lambda values: str(values[0]))
-
-
-def _line(action: str, host: Machine | BalancerHost) -> str:
-    return scripts.command(action, f"host:{host.name}", user=host.ssh.user, seconds=_SECONDS)
 
 
 def _merged(rules: Sequence[Rule], sources: Sequence[Sequence[str]]) -> list[Admission]:

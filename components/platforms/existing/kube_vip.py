@@ -8,7 +8,6 @@ https://github.com/kube-vip/kube-vip/blob/v1.2.3/pkg/kubevip/config_envvar.go.
 
 import ipaddress
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -16,13 +15,11 @@ import yaml
 from pulumi_command import remote
 from pydantic import Field
 
-from components import scripts
-from components.k3s.step import TURN
+from components.platforms.existing import step
 from components.platforms.machine import Machine
 from components.settings import Settings
 
-_FOLDER = Path(__file__).parent / "scripts"
-SCRIPTS = [_FOLDER / "claim.sh", TURN, _FOLDER / "kube_vip.sh"]
+SCRIPTS = step.files("kube_vip")
 _SECONDS = 180
 _NAME, _NAMESPACE = "kube-vip", "kube-system"
 _IMAGE = "ghcr.io/kube-vip/kube-vip:v1.2.3"
@@ -67,31 +64,20 @@ def place(
     Another `generation` puts them there again: what was on the host has gone.
     """
 
-    def line(action: str) -> str:
-        return scripts.command(
-            action, f"kube-vip:{server.name}", user=server.ssh.user, seconds=_SECONDS
-        )
-
-    return remote.Command(
-        f"{server.name}-kube-vip",
-        connection=server.ssh.connection(),
-        create=line("create"),
-        delete=line("delete"),
-        stdin=scripts.standard_input(
-            SCRIPTS,
-            {
-                "NODE": server.name,
-                "STEP": "kube-vip",
-                **scripts.turn(_SECONDS),
-                "CLUSTER": cluster,
-                "GENERATION": generation,
-                "ADDRESS": str(given.address),
-                "INTERFACE": given.interface,
-                "MANIFEST": manifest(given),
-            },
-        ),
-        logging=remote.Logging.STDERR,
-        add_previous_output_in_env=False,
+    return step.command(
+        server.name,
+        server.ssh,
+        "kube-vip",
+        SCRIPTS,
+        {
+            "CLUSTER": cluster,
+            "GENERATION": generation,
+            "ADDRESS": str(given.address),
+            "INTERFACE": given.interface,
+            "MANIFEST": manifest(given),
+        },
+        actions=("create", "delete"),
+        seconds=_SECONDS,
         opts=opts,
     )
 

@@ -2,25 +2,21 @@
 
 import ipaddress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pulumi
 from pulumi_command import remote
 from pulumi_random import RandomId
 
-from components import scripts
 from components.groups import NodeGroup
 from components.k3s.release import STORE
-from components.k3s.step import TURN
-from components.platforms.existing import login
+from components.platforms.existing import login, step
 from components.platforms.existing.hosts import Address, Host, JumpHost
 from components.platforms.existing.settings import ExistingSettings
 from components.platforms.machine import Addresses, Machine, Ssh
 from components.platforms.platform import OperatorKey, Shared
 
 _HOST_KEY = "hostKey"
-_FOLDER = Path(__file__).parent / "scripts"
-CLEAN = [_FOLDER / "claim.sh", TURN, _FOLDER / "uninstall.sh", _FOLDER / "clean.sh"]
+CLEAN = step.files("uninstall", "clean")
 # k3s's own uninstaller, which ends all pods first.
 _SECONDS = 300
 # https://kubernetes.io/docs/reference/labels-annotations-taints/#topologykubernetesiozone
@@ -56,26 +52,17 @@ class ExistingHost(pulumi.ComponentResource):
         self.register_outputs({"address": host.address, "hostKey": _key_of(host)})
 
     def cleaned(
-        self, name: str, host: Host, ssh: Ssh, shared: Shared, generation: pulumi.Input[str]
+        self, name: str, ssh: Ssh, shared: Shared, generation: pulumi.Input[str]
     ) -> remote.Command:
         """What takes k3s off the host when `generation` is another; nothing runs until then."""
-        return remote.Command(
-            f"{name}-clean",
-            connection=ssh.connection(),
-            update=scripts.command("update", f"clean:{name}", user=host.user, seconds=_SECONDS),
-            stdin=scripts.standard_input(
-                CLEAN,
-                {
-                    "NODE": name,
-                    "STEP": "clean",
-                    **scripts.turn(_SECONDS),
-                    "CLUSTER": shared.cluster,
-                    "STORE": STORE,
-                    "GENERATION": generation,
-                },
-            ),
-            logging=remote.Logging.STDERR,
-            add_previous_output_in_env=False,
+        return step.command(
+            name,
+            ssh,
+            "clean",
+            CLEAN,
+            {"CLUSTER": shared.cluster, "STORE": STORE, "GENERATION": generation},
+            actions=("update",),
+            seconds=_SECONDS,
             # The node's old self has left the cluster when that goes.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.identity]),
         )
@@ -133,7 +120,7 @@ def _machine(
     generation = shared.generations.get(name)
     made = ExistingHost(name, host, opts, generation)
     ssh = _as_root(made, name, host, shared)
-    cleaned = made.cleaned(name, host, ssh, shared, generation or "")
+    cleaned = made.cleaned(name, ssh, shared, generation or "")
     return Machine(
         name=name,
         group=group_name,

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034,SC2154
 # What the scripts of this folder share, and whose this host is. They arrive in one text on standard
-# input, after assignments of NODE (name of the node), CLUSTER, TABLE, RULES,
-# STORE (the folder of the release's files) and GENERATION (what the host is made anew with).
+# input, after assignments of NODE (name of the node), CLUSTER, STORE (the folder of the release's files),
+# GENERATION (what the host is made anew with), and what each script names.
 set -eu
 umask 077
 

@@ -4,7 +4,7 @@
 create() {
     claim
     note_generation
-    load_firewall
+    try_firewall
     say "is the cluster's, its k3s ports are closed to others"
 }
 
