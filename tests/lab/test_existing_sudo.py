@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from components import scripts
-from components.platforms.existing.admit import SCRIPTS
+from components.platforms.existing.admit import HOST
 from lab.engine.values import Properties
 from tests.lab.existing_host import REMOTE, ExistingNode
 from tests.lab.node_stack import NodeStack, succeeded
@@ -13,7 +13,7 @@ from tests.lab.plugin_host import Plugin, error_of
 
 pytestmark = pytest.mark.nodes
 
-SUDO = next(path.parent / "sudo.sh" for path in SCRIPTS)
+SUDO = next(path.parent / "sudo.sh" for path in HOST)
 _USER = """
 useradd --create-home --shell /bin/sh shed
 install -d -m 0700 -o shed -g shed /home/shed/.ssh
