@@ -177,6 +177,11 @@ def besides(node: str, names: set[str]) -> set[str]:
     return {name for name in names if name != node and not name.startswith(own)}
 
 
+def deleted(node: str) -> None:
+    """Its machine, by somebody else's hand."""
+    subprocess.run(["podman", "rm", "--force", f"k3s-{node}"], check=True, capture_output=True)
+
+
 def started(node: str, *units: str) -> str:
     """When units of the node's were started last."""
     return inside(node, "systemctl", "show", "--property=ActiveEnterTimestamp", *units)
@@ -258,7 +263,16 @@ def test_the_first_server_is_made_anew_while_an_agent_leaves(cluster: Cluster) -
 
 
 @pytest.mark.long
+def test_a_server_whose_machine_was_deleted_is_made_anew(cluster: Cluster) -> None:
+    deleted(SERVERS[1])
+    cluster.up(replace=SERVERS[1:2])
+    cluster.holds(servers=SERVERS[:3], agents=AGENTS[:1])
+
+
+@pytest.mark.long
 def test_the_first_server_goes_and_a_fourth_comes(cluster: Cluster) -> None:
+    """Its machine has gone before: it cannot be asked to leave."""
+    deleted(SERVERS[0])
     cluster.up(server={"role": "server", "nodes": ["2", "3", "4"]})
     cluster.holds(servers=SERVERS[1:], agents=AGENTS[:1])
 
