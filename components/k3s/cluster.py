@@ -10,7 +10,7 @@ from components.groups import NodeGroup
 from components.k3s import config, kubeconfig, options, tokens
 from components.k3s.config import NodeFacts, ServerFacts
 from components.k3s.install import bootstrap, install
-from components.k3s.members import members
+from components.k3s.members import members, room
 from components.k3s.prepare import Feature, prepare
 from components.k3s.registration import leave, register
 from components.k3s.requirements import Requirements
@@ -130,9 +130,16 @@ class K3s(pulumi.ComponentResource):
         )
 
     def _install_servers(self) -> dict[str, remote.Command]:
-        """One after another: etcd admits one learner at a time."""
+        """One after another: etcd admits one learner at a time, and none beside a silent member."""
+        made = room(
+            self._name,
+            self._servers,
+            registration=self._registration_url,
+            after=self._after,
+            opts=self._child,
+        )
         targets = [self._target(m, m, self._server_config(m)) for m in self._servers]
-        rolled = self._rollout.servers(targets, self._after)
+        rolled = self._rollout.servers(targets, [*self._after, made])
         installed: dict[str, remote.Command] = {}
         for target in targets:
             name = target.machine.name

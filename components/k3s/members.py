@@ -11,6 +11,37 @@ from components.platforms.machine import Machine
 
 # Nodes leave one after another: up to 120 s to move the pods away, 180 s until a Node is gone.
 _SECONDS = 7200
+# Of seven servers three may be silent.
+_ROOM_SECONDS = 1800
+
+
+def room(
+    cluster: str,
+    servers: Sequence[Machine],
+    *,
+    registration: pulumi.Output[str],
+    after: Sequence[pulumi.Resource],
+    opts: pulumi.ResourceOptions,
+) -> remote.Command:
+    """Take out, before a server joins, what is none of `servers` any more and does not answer.
+
+    etcd refuses a further member while one of those that it has is away
+    (https://etcd.io/docs/v3.6/op-guide/configuration/, strict-reconfig-check). It goes through the
+    first of them; where that one is to join, too, it has nobody to ask, and takes nobody out.
+    """
+    step = Step(
+        "room", seconds=_ROOM_SECONDS, parts=("nodes", "removal"), creates=False, updatable=True
+    )
+    return step.on(
+        f"{cluster}-room",
+        servers[0],
+        subject=cluster,
+        variables={
+            "NODES": " ".join(sorted(server.name for server in servers)),
+            "REGISTRATION": registration,
+        },
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(after))),
+    )
 
 
 def members(

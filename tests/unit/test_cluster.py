@@ -31,8 +31,8 @@ def test_every_node_has_its_own_machine_and_steps_by_its_name(dev: Recording) ->
 
 def test_every_connection_verifies_a_host_key_made_by_the_stack(dev: Recording) -> None:
     commands = dev.of_type(COMMAND)
-    # Beside each node's own: bootstrap, kubeconfig, members, registration address and MetalLB's.
-    assert len(commands) == len(STEPS) * len(NODES) + 5
+    # Beside each node's own: bootstrap, kubeconfig, room, members, registration address, MetalLB's.
+    assert len(commands) == len(STEPS) * len(NODES) + 6
     for command in commands:
         connection = command.inputs["connection"]
         assert connection["hostKey"].startswith("ssh-ed25519 dev-")
@@ -167,7 +167,7 @@ def test_further_servers_change_the_list_of_the_registration_address(dev: Record
     changed = {n for n in dev.resources if more.resources[n].inputs != dev.resources[n].inputs}
     # A server comes and goes by way of another one, now that there is one.
     own = {f"dev-server-1-{step}" for step in ("leaving", "registration")}
-    assert changed == {"dev-registration-haproxy", *own, *MEMBERS}
+    assert changed == {"dev-registration-haproxy", *own, "dev-room", *MEMBERS}
 
 
 def test_a_release_is_fetched_by_the_nodes_from_its_own_page(dev: Recording) -> None:
@@ -209,6 +209,17 @@ def test_who_leaves_is_told_to_the_first_server_when_all_have_registered(dev: Re
     assert "CHANGE=dev-membership-hex\n" in stdin(dev, "dev-members")
     waits = {urn.rpartition("::")[2] for urn in members.request.dependencies}
     assert {f"{node}-registration" for node in NODES} <= waits
+
+
+def test_servers_that_have_gone_leave_before_others_join_or_change(dev: Recording) -> None:
+    """Only another list of servers asks for that, and nothing runs when the cluster is made."""
+    room = dev.resources["dev-room"]
+    assert "create" not in room.inputs
+    assert room.inputs["update"].startswith("timeout -k 10 ")
+    assert room.inputs["connection"] == dev.resources["dev-server-1-install"].inputs["connection"]
+    assert "NODES=dev-server-1\n" in stdin(dev, "dev-room")
+    assert "dev-room" in dev.resources["dev-server-1-drain"].dependencies
+    assert "dev-server-1-uncordon" in dev.resources["dev-server-1-install"].dependencies
 
 
 def test_a_node_leaves_before_its_machine_is_made_anew(dev: Recording) -> None:

@@ -42,5 +42,10 @@ def test_without_an_end_in_the_journal_all_of_it_counts() -> None:
 @pytest.mark.parametrize("restarts", [0, 1])
 def test_what_is_said_again_is_said_once_and_a_token_is_not(restarts: int) -> None:
     full = f"K10{'a' * 64}::server:secret"
-    lines = ["tried 1 times", "tried 22 times", "I1 logging.go:1] [core] dials", f"token {full} refused"]
+    lines = [
+        "tried 1 times",
+        "tried 22 times",
+        "I1 logging.go:1] [core] dials",
+        f"token {full} refused",
+    ]
     assert told(lines, restarts=restarts) == ["tried 1 times", f"token K10{'a' * 64}::… refused"]

@@ -68,7 +68,8 @@ class Script:
 
     def run(self, name: str, ending: str = "", **variables: str) -> tuple[int, str]:
         """Exit code and what was said; waits of minutes take a second."""
-        parts = [self._part(part) for part in ("lib", "nodes", name)]
+        further = ["removal"] if name == "room" else []
+        parts = [self._part(part) for part in ("lib", "nodes", *further, name)]
         if ending:
             parts[-1].write_text(parts[-1].read_text().replace('main "$@" </dev/null\n', ending))
         text = compose(parts, {"STEP": name, **VARIABLES, **variables})
@@ -250,3 +251,35 @@ def test_a_server_is_spared_if_the_others_answer_or_keep_the_quorum(
     silent = ", ".join(addresses[up:])
     assert code == 0
     assert said == ("spared\n" if spared else f"{others - up} of {others + 1}: {silent}\n")
+
+
+@pytest.mark.parametrize(
+    ("up", "gone"),
+    [
+        ("2 3 4", []),
+        ("2 3", ["10.0.0.4"]),
+        # One that is to stay may be silent, too: that is not for here.
+        ("2 4", []),
+    ],
+)
+def test_only_servers_that_are_silent_and_not_wanted_leave_before_others_join(
+    tmp_path: Path, up: str, gone: list[str]
+) -> None:
+    servers = ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
+    script = Script(
+        tmp_path,
+        servers="".join(f"{address} {address}\n" for address in servers),
+        up="".join(f"https://10.0.0.{number}:6443\n" for number in up.split()),
+        noted="".join(f"{node}\n" for node in [*servers, "agent"]),
+    )
+    code, said = script.run("room", NODES="10.0.0.2 10.0.0.3 10.0.0.5")
+    assert code == 0
+    # The stand-in knows no Node by name.
+    left = [f"n-1: room: {node} is gone already" for node in gone]
+    assert said.splitlines() == [*left, "n-1: room: servers: 10.0.0.2 10.0.0.3 10.0.0.5"]
+
+
+def test_a_server_that_is_to_join_itself_takes_nobody_out(tmp_path: Path) -> None:
+    script = Script(tmp_path, kubeconfig="")
+    assert script.run("room", NODES="n-1") == (0, "n-1: room: has no cluster yet\n")
+    assert script.asked("get") == []

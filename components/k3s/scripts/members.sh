@@ -6,14 +6,6 @@
 # On a Node that was closed to pods here, as it leaves: one that somebody else has cordoned stays so.
 LEAVING=k3s-pulumi/leaving
 
-# Only what was registered from here is taken out: somebody else's nodes are not the stack's.
-registered() {
-    ask_api get nodes --output \
-        'jsonpath={range .items[?(@.metadata.annotations.k3s-pulumi/managed)]}{.metadata.name}{"\n"}{end}'
-}
-
-not_wanted() { printf '%s\n' "$1" | sed '/^$/d' | grep -vxF "$(printf '%s\n' "$NODES" | tr ' ' '\n')"; }
-
 # The whole way is looked at before the first step of it.
 check_the_way() {
     left=$1

@@ -1,12 +1,21 @@
 # shellcheck shell=sh disable=SC2154
 # Takes nodes out of the cluster, from a server that stays; servers only while etcd keeps its quorum.
-# Uses what nodes.sh uses.
+# Uses what nodes.sh uses, and not_wanted NODES, the names of those that belong to it.
 
 # Where etcd itself tells of its members, to this machine alone: k3s's own choice.
 ETCD_METRICS=http://127.0.0.1:2381
 LEAVE_SECONDS=120
 # etcd puts the removal of a member off while another one is new or away, and k3s tries again.
 GONE_SECONDS=180
+
+# Only what was registered from here is taken out: somebody else's nodes are not the stack's.
+registered() {
+    ask_api get nodes --output \
+        'jsonpath={range .items[?(@.metadata.annotations.k3s-pulumi/managed)]}{.metadata.name}{"\n"}{end}'
+}
+
+# not_wanted REGISTERED: those that are none of NODES.
+not_wanted() { printf '%s\n' "$1" | sed '/^$/d' | grep -vxF "$(printf '%s\n' "$NODES" | tr ' ' '\n')"; }
 
 # left_without NODE: reads `NAME answers|silent` of each member; prints how many of the others answer,
 # how many must, and the names of those that do not.
