@@ -107,6 +107,22 @@ def test_nodes_reach_each_other_on_both_networks(two: NodeStack) -> None:
         assert two.banner(one, two.public_ip(other)) == "SSH-"
 
 
+@pytest.mark.skipif(
+    Path("/sys/fs/cgroup/cgroup.controllers").exists(),
+    reason="with cgroup v2 Podman removes a node's cgroups itself",
+)
+def test_a_deleted_nodes_cgroups_go_with_the_last_process_in_them(third: NodeStack) -> None:
+    succeeded(third.node("create", 3))
+    identifier = podman("inspect", "--format", "{{.Id}}", third.container(3)).strip()
+    (cgroup, *_) = Path("/sys/fs/cgroup").glob(f"**/libpod-{identifier}")
+    with subprocess.Popen(["sleep", "4"]) as last:
+        (cgroup / "pod").mkdir()
+        (cgroup / "pod" / "cgroup.procs").write_text(str(last.pid))
+        succeeded(third.node("delete", 3))
+        assert last.poll() == 0
+    assert not cgroup.exists()
+
+
 def test_the_way_out_is_the_public_network_alone(two: NodeStack) -> None:
     routes = two.inside(1, "ip", "-4", "route", "show", "default").splitlines()
     assert [route.split()[:5] for route in routes] == [

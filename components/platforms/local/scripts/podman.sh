@@ -9,6 +9,7 @@ export PATH
 # Label of everything that a stack makes in Podman; its value is NETWORK.
 OWNER_LABEL=io.k3s-pulumi.stack
 STOP_SECONDS=5
+CGROUP_SECONDS=30
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -58,11 +59,26 @@ remove_container() {
     rootful_podman stop --time "$STOP_SECONDS" "$1" >/dev/null
     rootful_podman rm --force "$1" >/dev/null
     if cgroup_v2; then return; fi
-    # Containers inside a node may have left cgroups of their own below the node's.
-    find /sys/fs/cgroup -maxdepth 3 -type d -name "libpod-$id" | while read -r cgroup; do
-        as_root find "$cgroup" -depth -type d -exec rmdir {} + </dev/null
+    deadline=$(($(date +%s) + CGROUP_SECONDS))
+    until cgroups_are_gone "$id"; do
+        [ "$(date +%s)" -lt "$deadline" ] ||
+            fail "$1: removed, and after $CGROUP_SECONDS s something still runs in $found — see its cgroup.procs," \
+                "then run it again"
+        sleep 0.1
     done
 }
+
+# Containers inside a node may have left cgroups of their own below the node's, and each goes only when
+# its last process has.
+cgroups_are_gone() {
+    for found in $(cgroups_of "$1"); do
+        as_root find "$found" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    done
+    found=$(cgroups_of "$1")
+    [ -z "$found" ]
+}
+
+cgroups_of() { find /sys/fs/cgroup -maxdepth 3 -type d -name "libpod-$1" 2>/dev/null || true; }
 
 # Taken (-s: shared) by whoever starts a node, and alone (-x) by whoever restores the host, so that no stack
 # takes the host's forwarding away from another that is just starting. It ends with the script; children
