@@ -408,9 +408,8 @@ def switch(folder: Path, old: str, new: str, role: str = "server", noted: str = 
     """What install.sh says of the pod network that a server has, and is to have."""
     parts = ("pod_network", "install")
     text = "".join((Step("lib", seconds=1).folder / f"{part}.sh").read_text() for part in parts)
-    (folder / "member").mkdir(exist_ok=True)
+    (folder / "db" / "etcd" / "member").mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(old)
-    text = text.replace("/var/lib/rancher/k3s/server/db/etcd/member", str(folder / "member"))
     text = text.replace("    put_in_place_and_run\n", "    echo went on\n    exit 0\n")
     script = folder / "install.sh"
     script.write_text(text)
@@ -421,6 +420,7 @@ def switch(folder: Path, old: str, new: str, role: str = "server", noted: str = 
         LIB.read_text()
         .replace("/etc/rancher/k3s/config.yaml", f"{folder}/config.yaml")
         .replace("/usr/local/bin/k3s", f"{folder}/k3s")
+        .replace("/var/lib/rancher/k3s/server", str(folder))
     )
     run = subprocess.run(
         ["sh", "-s", "--", "create"],

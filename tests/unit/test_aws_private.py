@@ -77,7 +77,7 @@ def test_every_step_jumps_over_the_bastion_and_verifies_both_host_keys(
     cluster: Recording,
 ) -> None:
     commands = cluster.of_type(COMMAND)
-    assert len(commands) == 2 * len(STEPS) + 3  # with bootstrap, kubeconfig and members
+    assert len(commands) == 2 * len(STEPS) + 4  # with bootstrap, kubeconfig, room and members
     for command in commands:
         connection = command.inputs["connection"]
         assert connection["host"].startswith("10.20.")

@@ -6,7 +6,8 @@ import pytest
 
 from tests.unit.stackfiles import ROOT
 
-LIB = ROOT / "components" / "k3s" / "scripts" / "lib.sh"
+_SCRIPTS = ROOT / "components" / "k3s" / "scripts"
+PARTS = "".join((_SCRIPTS / f"{name}.sh").read_text() for name in ("lib", "service"))
 ENDED = "k3s.service: Main process exited, code=exited, status=1/FAILURE"
 STARTS = [
     f"starts part {letter}" for letter in "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
@@ -16,7 +17,7 @@ STARTS = [
 def told(lines: list[str], *, restarts: int) -> list[str]:
     journal = "\n".join(lines)
     script = (
-        f"ROLE=server\n{LIB.read_text()}\n"
+        f"ROLE=server\n{PARTS}\n"
         f"journalctl() {{ cat <<'END'\n{journal}\nEND\n}}\n"
         f"systemctl() {{ echo {restarts}; }}\n"
         "journal_tail\n"

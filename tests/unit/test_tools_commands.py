@@ -76,7 +76,9 @@ class User:
         for part in ("tools", "components", "stacks", "workloads"):
             shutil.copytree(ROOT / part, self.clone / part)
         (self.clone / "tools" / "packages.py").write_text("def ensure(): pass\n")
-        (self.clone / "tools" / "podman.py").write_text("def check(): pass\n")
+        (self.clone / "tools" / "podman.py").write_text(
+            "def check(): pass\ndef as_root(*command): return list(command)\n"
+        )
         for part, made in (("nodes", "localhost/k3s-node:abc"), ("k3s", "/cache/k3s/v9+lab")):
             (self.clone / "lab" / part).mkdir(parents=True)
             (self.clone / "lab" / part / "build.py").write_text(f"print({made!r})\n")

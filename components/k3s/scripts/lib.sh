@@ -7,6 +7,7 @@ umask 077
 
 K3S=/usr/local/bin/k3s
 CONFIG_FILE=/etc/rancher/k3s/config.yaml
+SERVER_DATA=/var/lib/rancher/k3s/server
 IMAGES_FOLDER=/var/lib/rancher/k3s/agent/images
 # kubectl would leave its cache in the home of whoever a step logs in as.
 KUBECACHEDIR=/run/k3s-pulumi/kube-cache
@@ -51,24 +52,7 @@ noted_network_plugin() {
         --output 'jsonpath={.data.plugin}'
 }
 
+# A server that has a member of etcd.
+is_member() { [ "$ROLE" = server ] && [ -d "$SERVER_DATA/db/etcd/member" ]; }
+
 unit() { if [ "$ROLE" = server ]; then echo k3s; else echo k3s-agent; fi; }
-
-# What is said again and again is said once, and of gRPC's tries nothing: else k3s's last words would
-# be the same 25 times. A full token in a log line would be a secret told: only its hash is shown.
-journal_tail() {
-    journalctl --unit "$(unit)" --lines 5000 --no-pager --output cat 2>/dev/null | up_to_its_end |
-        awk '/\] \[core\] / { next } { words = $0; gsub(/[0-9]+/, "", words) } words != last; { last = words }' |
-        tail -n 25 | sed -E 's/(K10[0-9a-f]{64}::)[^" ]+/\1…/g' >&2
-}
-
-# Of a unit that systemd starts again and again it tells how it ended last, not how far it has come
-# since.
-up_to_its_end() {
-    if [ "$(systemctl show --property NRestarts --value "$(unit)")" = 0 ]; then
-        cat
-    else
-        awk '{ lines[NR] = $0 }
-            /: Main process exited, / { end = NR }
-            END { for (n = 1; n <= (end ? end : NR); n++) print lines[n] }'
-    fi
-}

@@ -1,6 +1,5 @@
 # shellcheck shell=sh disable=SC2154
-# Refuses what a cluster cannot be changed to while its pods run. Uses CONFIG, and what service.sh
-# has.
+# Refuses what a cluster cannot be changed to while its pods run. Uses ROLE and CONFIG.
 
 network_of() { if grep -qx 'flannel-backend: none'; then echo 'a network plugin'; else echo flannel; fi; }
 

@@ -3,7 +3,6 @@
 # Uses ROLE, CONFIG, POD_IPS and what verify_artifacts of release.sh uses. POD_IPS are the node's
 # private addresses, which pods on different nodes speak over; empty where they do not.
 
-SERVER_DATA=/var/lib/rancher/k3s/server
 # What is read at a node's first registration alone; k3s reads it after config.yaml.
 LABELS_FILE=$CONFIG_FILE.d/labels.yaml
 # k3s has to start anew to follow what was written: also in the next run, when this one is cut off.
@@ -25,9 +24,6 @@ take_k3s() {
     flock -w "$TURN_SECONDS" 6 ||
         fail "what an earlier run does to k3s here has not ended after $TURN_SECONDS s — see which: fuser -v /run/k3s-pulumi/k3s.lock"
 }
-
-# A server that has a member of etcd.
-is_member() { [ "$ROLE" = server ] && [ -d "$SERVER_DATA/db/etcd/member" ]; }
 
 # A node that has been in its cluster, as far as k3s got with it.
 has_joined() { is_member || { [ "$ROLE" = agent ] && [ -s "$CONFIG_FILE" ]; }; }
@@ -205,3 +201,23 @@ put_in_place_and_run() {
 }
 
 api_is_ready() { "$K3S" kubectl get --raw /readyz >/dev/null 2>&1; }
+
+# What is said again and again is said once, and of gRPC's tries nothing: else k3s's last words would
+# be the same 25 times. A full token in a log line would be a secret told: only its hash is shown.
+journal_tail() {
+    journalctl --unit "$(unit)" --lines 5000 --no-pager --output cat 2>/dev/null | up_to_its_end |
+        awk '/\] \[core\] / { next } { words = $0; gsub(/[0-9]+/, "", words) } words != last; { last = words }' |
+        tail -n 25 | sed -E 's/(K10[0-9a-f]{64}::)[^" ]+/\1…/g' >&2
+}
+
+# Of a unit that systemd starts again and again it tells how it ended last, not how far it has come
+# since.
+up_to_its_end() {
+    if [ "$(systemctl show --property NRestarts --value "$(unit)")" = 0 ]; then
+        cat
+    else
+        awk '{ lines[NR] = $0 }
+            /: Main process exited, / { end = NR }
+            END { for (n = 1; n <= (end ? end : NR); n++) print lines[n] }'
+    fi
+}
