@@ -253,9 +253,17 @@ def test_a_new_password_is_a_new_secret_and_a_new_revision(
     assert hits(cluster, done.said + stack.checkpoint_file.read_text()) == 0
 
 
+def _leads_nowhere(cluster: Cluster, namespace: str) -> bool:
+    """Whether the Service has no Pod left: one that is ending would be a difference of its own."""
+    of_web = ("-n", namespace, "-l", "kubernetes.io/service-name=web")
+    pieces = cluster.get("endpointslices", *of_web)["items"]
+    return bool(pieces) and not any(piece.get("endpoints") for piece in pieces)
+
+
 def test_what_others_change_is_found_and_put_right(stack: Workspace, cluster: Cluster) -> None:
     namespace = stack.outputs()["namespace"]
     cluster.nodes.kubectl("scale", "deployment", "web", "-n", namespace, "--replicas=0")
+    until(60, "the Pod is gone", lambda: _leads_nowhere(cluster, namespace))
     refreshed = stack.lab("refresh")
     assert "Deployment/web" in refreshed.operations
     done = stack.lab("up")
@@ -263,6 +271,7 @@ def test_what_others_change_is_found_and_put_right(stack: Workspace, cluster: Cl
     assert operations(done) == {"Deployment/web": ["update"]}
     assert cluster.get("deployment", "web", "-n", namespace)["status"]["readyReplicas"] == 1
     cluster.nodes.kubectl("delete", "deployment", "web", "-n", namespace)
+    until(60, "the Pod is gone", lambda: _leads_nowhere(cluster, namespace))
     done = stack.lab("refresh")
     assert done.code == 0, done.said
     done = stack.lab("up")
