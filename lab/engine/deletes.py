@@ -1,57 +1,42 @@
 """Deleting what the program no longer wants, or all of it, in reverse order of dependency."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from lab.engine.errors import EngineError
 from lab.engine.resources import Resource
 from lab.engine.run import Run
-from lab.engine.steps import Delete
+from lab.engine.steps import Delete, Forget
 
 
 def delete_unwanted(run: Run) -> None:
     """After the program has registered all it wants: replaced and dropped resources go."""
-    todo: list[Delete] = []
-    gone: list[Resource] = []
+    todo: list[Delete | Forget] = []
     tables = run.tables
     for resource in run.state.old:
         deleted_ahead = id(resource) in tables.predeleted and resource.urn not in tables.deleting
         if run.state.is_gone(resource) or deleted_ahead:
             continue
-        if resource.delete:
+        kept = tables.is_kept(resource.urn) or resource.urn in tables.failed
+        if resource.delete or not kept:
             tables.deleting.add(resource.urn)
-            todo.append(Delete(resource, "delete-replaced"))
-        elif not tables.is_kept(resource.urn) and resource.urn not in tables.failed:
-            tables.deleting.add(resource.urn)
-            if resource.pendingReplacement:
-                gone.append(resource)
-            else:
-                todo.append(Delete(resource, "delete"))
+            todo.append(_leaving(resource))
     delete_all(run, todo)
-    _forget(run, gone)
-
-
-def _forget(run: Run, gone: list[Resource]) -> None:
-    """What was deleted to be made anew, and was not: after what was made when it was there.
-
-    It stays where something that could not be deleted still refers to it.
-    """
-    for resource in reversed(gone):
-        others = (other for other in run.state.resources() if other is not resource)
-        if any(resource.urn in other.dependency_urns() for other in others):
-            continue
-        run.events.noted("remove-pending-replace", resource.urn)
-        run.state.commit(drop=[resource])
 
 
 def delete_stack(run: Run) -> None:
     """Destroy: everything goes."""
     run.tables.deleting = {r.urn for r in run.state.old}
-    steps = [Delete(r, "delete-replaced" if r.delete else "delete") for r in run.state.old]
-    delete_all(run, steps)
+    delete_all(run, [_leaving(resource) for resource in run.state.old])
 
 
-def delete_all(run: Run, steps: list[Delete]) -> None:
+def _leaving(resource: Resource) -> Delete | Forget:
+    if resource.delete:
+        return Delete(resource, "delete-replaced")
+    return Forget(resource) if resource.pendingReplacement else Delete(resource, "delete")
+
+
+def delete_all(run: Run, steps: Sequence[Delete | Forget]) -> None:
     """Layer by layer, each layer in parallel; what a failed one depends on stays."""
     needs = _dependencies(run, steps)
     failed: set[int] = set()
@@ -68,10 +53,12 @@ def delete_all(run: Run, steps: list[Delete]) -> None:
                     failed.add(id(step.old))
 
 
-def _delete(run: Run, step: Delete) -> bool:
+def _delete(run: Run, step: Delete | Forget) -> bool:
     if run.cancelled.is_set():
         return False
     try:
+        if isinstance(step, Forget):
+            return step.execute(run)
         step.execute(run)
     except EngineError as error:
         run.fail(str(error), step.old.urn)
@@ -81,7 +68,9 @@ def _delete(run: Run, step: Delete) -> bool:
     return True
 
 
-def _layers(steps: list[Delete], needs: dict[int, set[int]]) -> list[list[Delete]]:
+def _layers(
+    steps: Sequence[Delete | Forget], needs: dict[int, set[int]]
+) -> list[list[Delete | Forget]]:
     """Steps in order of dependency; those of one layer do not depend on each other."""
     left = {id(step.old): step for step in steps}
     layers = []
@@ -97,7 +86,7 @@ def _layers(steps: list[Delete], needs: dict[int, set[int]]) -> list[list[Delete
     return layers
 
 
-def _dependencies(run: Run, steps: list[Delete]) -> dict[int, set[int]]:
+def _dependencies(run: Run, steps: Sequence[Delete | Forget]) -> dict[int, set[int]]:
     """For each resource to delete the ids (of objects) of those it depends on, among them."""
     chosen = {id(step.old) for step in steps}
     everything = run.state.resources()

@@ -138,6 +138,22 @@ class Delete:
         return old.external or old.retainOnDelete or gone_with
 
 
+@dataclass(frozen=True)
+class Forget:
+    """Take out of the state what was deleted to be made anew, and is not wanted any more."""
+
+    old: Resource
+
+    def execute(self, run: Run) -> bool:
+        """False where it stays: something that could not be deleted still refers to it."""
+        others = (other for other in run.state.resources() if other is not self.old)
+        if any(self.old.urn in other.dependency_urns() for other in others):
+            return False
+        run.events.noted("remove-pending-replace", self.old.urn)
+        run.state.commit(drop=[self.old])
+        return True
+
+
 def _begin(run: Run, op: str, resource: Resource, kind: str) -> Operation | None:
     run.events.hide(secret_strings([resource.inputs, resource.outputs]))
     run.events.began(op, resource.urn)

@@ -20,6 +20,15 @@ NEWER = {"deleted_with": (3, 260), "left_out": (3, 260)}
 ENGINES = ["lab", pytest.param("pulumi", marks=pytest.mark.pulumi)]
 
 
+@pytest.fixture(autouse=True)
+def _each_step_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lab's engine writes and verifies a checkpoint after each of its steps, whatever it takes:
+    otherwise it depends on the time they take which states are ever seen.
+    """
+    monkeypatch.setattr("lab.engine.state._LEAST_SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr("lab.engine.state._SHARE_OF_TIME", 0.0)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario_goes_as_the_table_says(name: str, engine: str, tmp_path: Path) -> None:
