@@ -8,10 +8,12 @@ from lab.engine.resources import Resource
 from lab.engine.run import Run
 from lab.engine.steps import Delete, Forget
 
+_Leaving = Delete | Forget
+
 
 def delete_unwanted(run: Run) -> None:
     """After the program has registered all it wants: replaced and dropped resources go."""
-    todo: list[Delete | Forget] = []
+    todo: list[_Leaving] = []
     tables = run.tables
     for resource in run.state.old:
         deleted_ahead = id(resource) in tables.predeleted and resource.urn not in tables.deleting
@@ -30,13 +32,13 @@ def delete_stack(run: Run) -> None:
     delete_all(run, [_leaving(resource) for resource in run.state.old])
 
 
-def _leaving(resource: Resource) -> Delete | Forget:
+def _leaving(resource: Resource) -> _Leaving:
     if resource.delete:
         return Delete(resource, "delete-replaced")
     return Forget(resource) if resource.pendingReplacement else Delete(resource, "delete")
 
 
-def delete_all(run: Run, steps: Sequence[Delete | Forget]) -> None:
+def delete_all(run: Run, steps: Sequence[_Leaving]) -> None:
     """Layer by layer, each layer in parallel; what a failed one depends on stays."""
     needs = _dependencies(run, steps)
     failed: set[int] = set()
@@ -53,12 +55,10 @@ def delete_all(run: Run, steps: Sequence[Delete | Forget]) -> None:
                     failed.add(id(step.old))
 
 
-def _delete(run: Run, step: Delete | Forget) -> bool:
+def _delete(run: Run, step: _Leaving) -> bool:
     if run.cancelled.is_set():
         return False
     try:
-        if isinstance(step, Forget):
-            return step.execute(run)
         step.execute(run)
     except EngineError as error:
         run.fail(str(error), step.old.urn)
@@ -68,9 +68,7 @@ def _delete(run: Run, step: Delete | Forget) -> bool:
     return True
 
 
-def _layers(
-    steps: Sequence[Delete | Forget], needs: dict[int, set[int]]
-) -> list[list[Delete | Forget]]:
+def _layers(steps: Sequence[_Leaving], needs: dict[int, set[int]]) -> list[list[_Leaving]]:
     """Steps in order of dependency; those of one layer do not depend on each other."""
     left = {id(step.old): step for step in steps}
     layers = []
@@ -86,7 +84,7 @@ def _layers(
     return layers
 
 
-def _dependencies(run: Run, steps: Sequence[Delete | Forget]) -> dict[int, set[int]]:
+def _dependencies(run: Run, steps: Sequence[_Leaving]) -> dict[int, set[int]]:
     """For each resource to delete the ids (of objects) of those it depends on, among them."""
     chosen = {id(step.old) for step in steps}
     everything = run.state.resources()

@@ -144,14 +144,9 @@ class Forget:
 
     old: Resource
 
-    def execute(self, run: Run) -> bool:
-        """False where it stays: something that could not be deleted still refers to it."""
-        others = (other for other in run.state.resources() if other is not self.old)
-        if any(self.old.urn in other.dependency_urns() for other in others):
-            return False
+    def execute(self, run: Run) -> None:
         run.events.noted("remove-pending-replace", self.old.urn)
         run.state.commit(drop=[self.old])
-        return True
 
 
 def _begin(run: Run, op: str, resource: Resource, kind: str) -> Operation | None:
