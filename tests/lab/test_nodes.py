@@ -214,6 +214,17 @@ def test_a_node_that_was_killed_in_the_making_is_made_anew(
     assert login(third, 3, "hostname") == "node-3"
 
 
+def test_a_node_made_anew_is_found_at_once_by_who_knew_the_old_one(
+    two: NodeStack, third: NodeStack
+) -> None:
+    """An address that moved to another link address is not found again for a minute."""
+    addresses = (third.private_ip(3), third.public_ip(3))
+    for _ in ("the old one", "the new one"):
+        succeeded(third.node("create", 3))
+        assert [two.banner(1, address) for address in addresses] == ["SSH-", "SSH-"]
+        succeeded(third.node("delete", 3))
+
+
 def test_a_node_made_with_other_settings_is_not_replaced_unasked(two: NodeStack) -> None:
     told = refused(two.node("create", 1, MEMORY="1g"))
     assert told.startswith(f"{two.container(1)}: the container exists and was made with other")

@@ -96,6 +96,13 @@ limit() {
     if [ "$hard" = unlimited ] || [ "$hard" -gt "$2" ]; then echo "$2"; else echo "$hard"; fi
 }
 
+# link_address IP: locally administered, the same for each container that gets the address. Who knew the one
+# before sends to it for up to a minute more, and the kernel announces no new one.
+link_address() {
+    printf '02:42'
+    for number in $(printf '%s\n' "$1" | tr . ' '); do printf ':%02x' "$number"; done
+}
+
 # What a container of systemd needs differs by the host's cgroups. v2: Podman knows (--systemd=always). v1,
 # also hybrid: runc, and none of Podman's help, which would give all nodes one systemd hierarchy.
 create_container() {
@@ -117,8 +124,8 @@ create_container() {
         --privileged --cgroupns=private --pids-limit=-1 \
         --ulimit "nofile=$files:$files" --ulimit "nproc=$processes:$processes" \
         --tmpfs /run:rw,mode=755,size=256m --tmpfs /run/lock:rw --tmpfs /tmp:rw,mode=1777,exec \
-        --network "$NETWORK-public:ip=$PUBLIC_IP,interface_name=eth0" \
-        --network "$NETWORK-private:ip=$PRIVATE_IP,interface_name=eth1" \
+        --network "$NETWORK-public:ip=$PUBLIC_IP,mac=$(link_address "$PUBLIC_IP"),interface_name=eth0" \
+        --network "$NETWORK-private:ip=$PRIVATE_IP,mac=$(link_address "$PRIVATE_IP"),interface_name=eth1" \
         "$@" "$IMAGE" >/dev/null
 }
 
