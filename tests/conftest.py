@@ -14,6 +14,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.inotify import raised
 from tools import pulumi_cli
 from tools.https import unreachable
 from tools.releases import K3S, PULUMI
@@ -36,8 +37,16 @@ class K3sRelease:
 
 
 @pytest.fixture(scope="session")
+def room_to_watch() -> Iterator[None]:
+    """Nodes do not starve each other, nor those of a stack that stands beside them."""
+    with raised():
+        yield
+
+
+@pytest.fixture(scope="session")
 def node_image(request: pytest.FixtureRequest) -> str:
-    """Reference of the node image, built if it is not there."""
+    """Reference of the node image, built if it is not there; its nodes have room to watch."""
+    request.getfixturevalue("room_to_watch")
     return _built(request, "lab.nodes.build")
 
 
