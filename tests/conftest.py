@@ -37,17 +37,10 @@ class K3sRelease:
 
 
 @pytest.fixture(scope="session")
-def room_to_watch() -> Iterator[None]:
-    """Nodes do not starve each other, nor those of a stack that stands beside them."""
-    with raised():
-        yield
-
-
-@pytest.fixture(scope="session")
-def node_image(request: pytest.FixtureRequest) -> str:
+def node_image(request: pytest.FixtureRequest) -> Iterator[str]:
     """Reference of the node image, built if it is not there; its nodes have room to watch."""
-    request.getfixturevalue("room_to_watch")
-    return _built(request, "lab.nodes.build")
+    with raised():
+        yield _built(request, "lab.nodes.build")
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,13 @@ from typing import Any
 from tools.messages import say
 from tools.stackfile import StackFile
 
-_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
+LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 # Counted on nodes that run nothing but k3s's own pods; systemd, containerd and dbus have theirs.
 _BY_ROLE = {"server": 24, "agent": 13}
 _REGISTRATION = 6
 
 
-def warn(stack: StackFile, limit_file: Path = _LIMIT) -> None:
+def warn(stack: StackFile, limit_file: Path = LIMIT) -> None:
     """Says so when the nodes may need more than there are."""
     limit, need = int(limit_file.read_text(encoding="ascii")), needed(stack.groups)
     if need > limit:
